@@ -1,0 +1,205 @@
+"""The case: one plan's data, asked for structures, DVHs, metrics and doses.
+
+A case is immutable to its caller. It remembers what it has derived and sampled, so that asking twice
+costs nothing; pickling keeps the data only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from planeval.dose.calculation import dose_volume_histogram
+from planeval.dose.dvh import Dvh
+from planeval.dose.field import trilinear
+from planeval.errors import AmbiguousSelection, InconsistentCase, UnknownStructure
+from planeval.expression import resolve_text
+from planeval.metrics import grammar
+from planeval.metrics.dose_volume import measure
+from planeval.model import (
+    CaseData,
+    Dose,
+    Finding,
+    Image,
+    Method,
+    Metric,
+    Plan,
+    PointOfInterest,
+    Prescription,
+    Structure,
+    Value,
+)
+from planeval.units import Unit
+
+__all__ = ["Case"]
+
+
+class Case:
+    """One plan's structures, dose and plans, in one frame of reference."""
+
+    def __init__(self, data: CaseData, method: Method | None = None) -> None:
+        self._data = data
+        self._method = method or Method()
+        self._dvhs: dict[Structure, Dvh] = {}
+        self._derived: dict[str, Structure] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the data; what was derived is derived again."""
+        return Case, (self._data, self._method)
+
+    @property
+    def data(self) -> CaseData:
+        """Everything that was read."""
+        return self._data
+
+    @property
+    def method(self) -> Method:
+        """The numerical choices behind every number of this case."""
+        return self._method
+
+    @property
+    def structures(self) -> Mapping[str, Structure]:
+        """Structures with a solid by unique name, in file order."""
+        return self._data.structures
+
+    @property
+    def dose(self) -> Dose | None:
+        """The dose, None where the case has none."""
+        return self._data.dose
+
+    @property
+    def image(self) -> Image | None:
+        """The planning image, None where none was exported."""
+        return self._data.image
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans; empty where the dose came without one."""
+        return self._data.plans
+
+    @property
+    def plan(self) -> Plan:
+        """The only plan. Raises :class:`AmbiguousSelection` with none or several."""
+        if len(self.plans) != 1:
+            raise AmbiguousSelection(f"this case has {len(self.plans)} plans; use .plans")
+        return self.plans[0]
+
+    @property
+    def prescriptions(self) -> tuple[Prescription, ...]:
+        """The prescriptions, each with its origin."""
+        return self._data.prescriptions
+
+    @property
+    def prescription(self) -> Prescription:
+        """The only prescription. Raises :class:`AmbiguousSelection` with none or several."""
+        if len(self.prescriptions) != 1:
+            raise AmbiguousSelection(
+                f"this case has {len(self.prescriptions)} prescriptions; use .prescriptions"
+            )
+        return self.prescriptions[0]
+
+    @property
+    def points(self) -> tuple[PointOfInterest, ...]:
+        """POINT ROIs, isocentres and dose reference points."""
+        return self._data.points
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the readers found that the user must know."""
+        return self._data.findings
+
+    @property
+    def patient_id(self) -> str:
+        """PatientID as the files say it."""
+        return self._data.identity.patient_id
+
+    def structure(self, text: str) -> Structure:
+        """Return a structure by name or by expression, such as ``Liver - GTV``.
+
+        Raises:
+            UnknownStructure: no such name; the message suggests near ones, or says why an ROI of
+                that name has no volume.
+            AmbiguousStructure: the text is both a name and an expression.
+        """
+        known = self._derived.get(text)
+        if known is None:
+            known = resolve_text(text, tuple(self.structures), self._lookup, self._method)
+            self._derived[text] = known
+        return known
+
+    def dvh(self, structure: str | Structure) -> Dvh:
+        """Return the DVH of a structure, a name or an expression.
+
+        Raises :class:`InconsistentCase` where the case has no dose.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        if solid not in self._dvhs:
+            self._dvhs[solid] = dose_volume_histogram(solid, self._needed_dose())
+        return self._dvhs[solid]
+
+    def metric(
+        self,
+        metric: str | Metric,
+        structure: str | Structure,
+        rx: Prescription | None = None,
+    ) -> Value:
+        """Return the value of a metric for a structure; percent doses refer to ``rx``.
+
+        Without ``rx`` the structure's own prescription is used, else the only level of the plan.
+        Raises the errors of :meth:`structure` and :class:`~planeval.errors.MetricSyntax`.
+        """
+        parsed = grammar.parse(metric) if isinstance(metric, str) else metric
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        used = rx or self.prescription_of(solid.name)
+        return measure(parsed, self.dvh(solid), used.total_gy if used else None)
+
+    def prescription_of(self, name: str) -> Prescription | None:
+        """The prescription of a structure: its own, else the plan's if there is only one level."""
+        own = [rx for rx in self.prescriptions if rx.target == name]
+        if len(own) == 1:
+            return own[0]
+        levels = {rx.total_gy for rx in self.prescriptions}
+        return self.prescriptions[0] if not own and len(levels) == 1 else None
+
+    def dose_at(self, x: float, y: float, z: float) -> Value:
+        """Return the dose at a patient point (LPS mm), undefined outside the dose grid."""
+        point = np.array([[x, y, z]], dtype=float)
+        total = sum(float(trilinear(term, point)[0]) for term in self._needed_dose().terms)
+        if not np.isfinite(total):
+            return Value.undefined(
+                f"({x:.1f}, {y:.1f}, {z:.1f}) mm lies outside the dose grid", Unit.GY
+            )
+        return Value.of(total, Unit.GY)
+
+    def with_structures(self, *structures: Structure) -> Case:
+        """Return a new case that also knows these structures.
+
+        Raises ValueError for a name that the case already has.
+        """
+        known = dict(self.structures)
+        for structure in structures:
+            if structure.name in known or structure.name in self._data.unusable:
+                raise ValueError(f"the case already has a structure named {structure.name!r}")
+            known[structure.name] = structure
+        return Case(replace(self._data, structures=known), self._method)
+
+    def __repr__(self) -> str:
+        plans = ", ".join(plan.label for plan in self.plans) or "no plan"
+        return f"Case({self.patient_id!r}, {plans}, {len(self.structures)} structures)"
+
+    def _lookup(self, name: str) -> Structure:
+        if name in self.structures:
+            return self.structures[name]
+        unusable = self._data.unusable.get(name)
+        if unusable is not None:
+            raise UnknownStructure(f"structure {name!r} has no volume: {unusable.reason}")
+        raise UnknownStructure(f"no structure {name!r}; there are: {', '.join(self.structures)}")
+
+    def _needed_dose(self) -> Dose:
+        if self.dose is None:
+            raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
+        return self.dose
+
+

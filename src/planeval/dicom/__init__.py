@@ -1,0 +1,20 @@
+"""The only DICOM readers: index a folder, link its objects, read a case.
+
+``scan_folder`` reads headers, ``list_plans`` says what could be evaluated, ``read_case`` reads one
+case. What had to be decided on the way is a finding; :data:`CODES` lists them all.
+"""
+
+from planeval.dicom.codes import CODES
+from planeval.dicom.index import Entry, FolderIndex, SliceGeometry, scan_folder
+from planeval.dicom.link import PlanEntry, list_plans, read_case
+
+__all__ = [
+    "CODES",
+    "Entry",
+    "FolderIndex",
+    "PlanEntry",
+    "SliceGeometry",
+    "list_plans",
+    "read_case",
+    "scan_folder",
+]

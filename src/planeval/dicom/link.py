@@ -1,0 +1,383 @@
+"""From an index to the data of one case: everything linked, verified, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from planeval.dicom.codes import finding
+from planeval.dicom.ct import build_image
+from planeval.dicom.dose_set import LoadedDose, choose_doses, load_dose
+from planeval.dicom.files import DicomFile, open_file, quiet_pydicom
+from planeval.dicom.index import Entry, FolderIndex
+from planeval.dicom.rtdose import RelativeScale
+from planeval.dicom.rtplan import read_plan
+from planeval.dicom.rtstruct import read_structure_set, referenced_images
+from planeval.dicom.selection import Choice, Selection, candidate_doses, select
+from planeval.dicom.tps_dvh import read_tps_dvhs
+from planeval.errors import DataError, InconsistentCase
+from planeval.model import (
+    CaseData,
+    Finding,
+    Identity,
+    Image,
+    Method,
+    Plan,
+    PointOfInterest,
+    Prescription,
+    Rx,
+    Source,
+    StructureSet,
+    TpsDvh,
+)
+
+__all__ = ["PlanEntry", "list_plans", "read_case"]
+
+Selector = str | Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """Something that could be evaluated: a plan, or a dose with structures but no plan.
+
+    ``plan_uid`` (empty without a plan), ``structures_uid`` and ``dose_uid`` (empty where the plan
+    finds its doses itself) select it in :func:`read_case`, and so do the files. ``doses`` and
+    ``slices`` count what is linked. ``problem`` says why it cannot be evaluated.
+    """
+
+    label: str
+    uid: str
+    patient_id: str
+    patient_name: str = ""
+    date: str = ""
+    plan_uid: str = ""
+    structures_uid: str = ""
+    dose_uid: str = ""
+    plan_file: str = ""
+    structures_file: str = ""
+    dose_file: str = ""
+    structures_label: str = ""
+    doses: int = 0
+    slices: int = 0
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+
+
+def list_plans(index: FolderIndex) -> tuple[PlanEntry, ...]:
+    """List what could be evaluated: every plan, and every dose whose plan is not there."""
+    plans = [_listed_plan(index, plan) for plan in index.of_kind("RTPLAN")]
+    known = {plan.sop_uid for plan in index.of_kind("RTPLAN")}
+    for dose in index.of_kind("RTDOSE"):
+        if known & set(dose.referenced("plan")) or (known and not dose.referenced("plan")):
+            continue
+        named = dose.referenced("structures")
+        sets = [
+            entry
+            for entry in index.of_kind("RTSTRUCT")
+            if entry.sop_uid in named or (not named and dose.frame_uid in entry.referenced("frame"))
+        ]
+        plans.extend(_listed_dose(index, dose, structures) for structures in sets)
+    return tuple(plans)
+
+
+def _listed_plan(index: FolderIndex, plan: Entry) -> PlanEntry:
+    findings: list[Finding] = []
+    base = PlanEntry(
+        label=plan.label,
+        uid=plan.sop_uid,
+        patient_id=plan.patient_id,
+        patient_name=plan.patient_name,
+        date=plan.date,
+        plan_uid=plan.sop_uid,
+        plan_file=plan.file,
+        doses=len(candidate_doses(index, plan)),
+    )
+    try:
+        found = select(index, Choice(plan=plan.file), findings)
+    except DataError as error:
+        return replace(base, problem=str(error))
+    return replace(
+        base,
+        structures_uid=found.structures.sop_uid,
+        structures_file=found.structures.file,
+        structures_label=found.structures.label,
+        doses=len(found.doses),
+        slices=len(found.images),
+        findings=tuple(findings),
+    )
+
+
+def _listed_dose(index: FolderIndex, dose: Entry, structures: Entry) -> PlanEntry:
+    findings: list[Finding] = []
+    base = PlanEntry(
+        label=dose.label or structures.label,
+        uid=dose.sop_uid,
+        patient_id=dose.patient_id,
+        patient_name=dose.patient_name,
+        date=dose.date,
+        structures_uid=structures.sop_uid,
+        structures_file=structures.file,
+        structures_label=structures.label,
+        dose_uid=dose.sop_uid,
+        dose_file=dose.file,
+        doses=1,
+    )
+    try:
+        choice = Choice(dose=dose.file, structures=structures.file)
+        found = select(index, choice, findings)
+    except DataError as error:
+        return replace(base, problem=str(error))
+    return replace(base, slices=len(found.images), findings=tuple(findings))
+
+
+@quiet_pydicom()
+def read_case(
+    index: FolderIndex,
+    *,
+    plan: Selector = None,
+    structures: Selector = None,
+    dose: Selector = None,
+    rx: Rx | Mapping[str, Rx] | None = None,
+    need_dose: bool = True,
+    method: Method | None = None,
+    accept_mismatch: bool = False,
+    relative_reference_gy: float | None = None,
+    relative_scale: float | None = None,
+) -> CaseData:
+    """Read one case. ``plan``, ``structures``, ``dose`` select by UID, label or path.
+
+    ``rx`` replaces the plan's prescriptions: one for the whole plan, or one per target name.
+    ``relative_reference_gy`` and ``relative_scale`` (1 or 100) are needed for a RELATIVE dose.
+
+    Raises :class:`~planeval.errors.DataError` where there is no honest answer: two possible
+    selections, objects that contradict each other, files that cannot be read.
+    """
+    choice = Choice(
+        plan=_text(plan),
+        structures=_text(structures),
+        dose=_text(dose),
+        need_dose=need_dose,
+        accept_mismatch=accept_mismatch,
+    )
+    findings = list(index.findings)
+    found = select(index, choice, findings)
+    structure_file = open_file(found.structures.path, found.structures.file)
+    image = _image(found, structure_file, findings)
+    frame = next((entry.frame_uid for entry in found.doses if entry.frame_uid), "")
+    structure_set = read_structure_set(
+        structure_file, frame_uid=frame, image=image.grid if image else None, method=method
+    )
+    findings.extend(structure_set.findings)
+    names = _names_by_number(structure_set)
+    plan_file = open_file(found.plan.path, found.plan.file) if found.plan else None
+    the_plan = read_plan(plan_file, names, findings) if plan_file else None
+    prescriptions = _prescriptions(the_plan, rx, structure_set, findings)
+    loaded = None
+    if found.doses:
+        picked = choose_doses(found.doses, the_plan, findings, accept_mismatch=accept_mismatch)
+        loaded = load_dose(
+            picked,
+            the_plan,
+            findings,
+            relative=_relative(relative_reference_gy, relative_scale),
+            reference_gy=max((p.total_gy for p in prescriptions), default=None),
+        )
+    files = [structure_file, *([plan_file] if plan_file else []), *(loaded.files if loaded else ())]
+    dvhs = _tps_dvhs(loaded, structure_file, structure_set, prescriptions, findings)
+    _report_text(files, findings)
+    return CaseData(
+        identity=_identity(structure_file, found.structures),
+        structures={structure.name: structure for structure in structure_set.structures},
+        dose=loaded.dose if loaded else None,
+        image=image,
+        plans=(the_plan,) if the_plan else (),
+        prescriptions=prescriptions,
+        unusable={unusable.name: unusable for unusable in structure_set.unusable},
+        points=(*structure_set.points, *_plan_points(the_plan)),
+        tps_dvhs=dvhs,
+        sources=_sources(files, found, image),
+        findings=tuple(findings),
+        frame_uid=frame or structure_set.frame_uid,
+        structure_set_label=structure_set.label,
+        structure_set_date=structure_set.date,
+    )
+
+
+def _text(selector: Selector) -> str:
+    return "" if selector is None else str(selector)
+
+
+def _relative(reference_gy: float | None, scale: float | None) -> RelativeScale | None:
+    if reference_gy is None and scale is None:
+        return None
+    if reference_gy is None or scale is None:
+        raise ValueError("relative_reference_gy and relative_scale are needed together")
+    return RelativeScale(reference_gy, scale)
+
+
+def _image(found: Selection, structure_file: DicomFile, findings: list[Finding]) -> Image | None:
+    if not found.images:
+        return None
+    return build_image(found.images, referenced_images(structure_file), findings)
+
+
+def _names_by_number(structure_set: StructureSet) -> dict[int, str]:
+    """Map ROI numbers to unique names, without the numbers that stand for several ROIs."""
+    names: dict[int, str] = {}
+    repeated: set[int] = set()
+    usable = [(s.number, s.name) for s in structure_set.structures]
+    for number, name in (*usable, *((u.number, u.name) for u in structure_set.unusable)):
+        if number is not None:
+            if number in names:
+                repeated.add(number)
+            names[number] = name
+    return {number: name for number, name in names.items() if number not in repeated}
+
+
+def _prescriptions(
+    plan: Plan | None,
+    rx: Rx | Mapping[str, Rx] | None,
+    structure_set: StructureSet,
+    findings: list[Finding],
+) -> tuple[Prescription, ...]:
+    """Return the user's prescriptions if there are any, else the plan's."""
+    stated = plan.prescriptions if plan else ()
+    if rx is None:
+        return stated
+    by_target = {"": rx} if isinstance(rx, Rx) else dict(rx)
+    known = {s.name for s in structure_set.structures}
+    known |= {u.name for u in structure_set.unusable}
+    found = []
+    for target, given in by_target.items():
+        if target and target not in known:
+            message = f"prescription to {target!r}, which the structure set does not have"
+            findings.append(finding("prescription-unknown-target", message, target))
+        fractions = _user_fractions(given, plan)
+        found.append(Prescription(target, given.total_gy, fractions, "USER", "command line / API"))
+    if stated and {p.total_gy for p in stated} != {p.total_gy for p in found}:
+        levels = ", ".join(f"{p.total_gy:g} Gy to {p.target or 'the plan'}" for p in stated)
+        message = f"the user's prescription replaces the plan's: {levels}"
+        findings.append(finding("prescription-replaced", message, plan.label if plan else ""))
+    return tuple(found)
+
+
+def _user_fractions(given: Rx, plan: Plan | None) -> int | None:
+    """Return the fractions of a user's prescription; the plan's must not contradict."""
+    planned = plan.fractions if plan else None
+    if given.fractions is not None and planned is not None and given.fractions != planned:
+        raise InconsistentCase(
+            f"{given.fractions} fractions were given, but plan {plan.label if plan else ''} is "
+            f"planned for {planned} (NumberOfFractionsPlanned); leave --fx away or choose the plan"
+        )
+    return given.fractions if given.fractions is not None else planned
+
+
+def _tps_dvhs(
+    loaded: LoadedDose | None,
+    structure_file: DicomFile,
+    structure_set: StructureSet,
+    prescriptions: Sequence[Prescription],
+    findings: list[Finding],
+) -> tuple[TpsDvh, ...]:
+    """Read the DVHs that came with the doses, of whatever structure set they name."""
+    if loaded is None:
+        return ()
+    highest = max(float(term.gy.max()) for term in loaded.dose.terms)
+    references = sorted({p.total_gy for p in prescriptions}, reverse=True)
+    found: list[TpsDvh] = []
+    for file in loaded.files:
+        if not file.root.has("DVHSequence"):
+            continue
+        first = file.root.first("ReferencedStructureSetSequence")
+        named = first.text("ReferencedSOPInstanceUID") if first else ""
+        same_set = named in ("", structure_file.root.text("SOPInstanceUID"))
+        names = _names_by_number(structure_set) if same_set else {}
+        volumes = {s.name: s.volume_cc for s in structure_set.structures} if same_set else {}
+        found.extend(
+            read_tps_dvhs(
+                file.root,
+                findings,
+                names=names,
+                volumes_cc=volumes,
+                references_gy=references,
+                highest_gy=highest,
+            )
+        )
+    return tuple(found)
+
+
+def _plan_points(plan: Plan | None) -> list[PointOfInterest]:
+    """List isocentres, each position once, and the coordinates of dose references."""
+    if plan is None:
+        return []
+    points: list[PointOfInterest] = []
+    for beam in plan.beams:
+        position = beam.isocentre_mm
+        if position is not None and position not in [point.position_mm for point in points]:
+            name = f"Isocentre {beam.name}".strip()
+            points.append(PointOfInterest(name, "ISOCENTRE", position))
+    points.extend(
+        PointOfInterest(name, "DOSE_REFERENCE", position)
+        for name, position in plan.reference_points
+    )
+    return points
+
+
+def _identity(file: DicomFile, entry: Entry) -> Identity:
+    root = file.root
+    return Identity(
+        patient_id=entry.patient_id,
+        patient_name=root.text("PatientName"),
+        birth_date=root.text("PatientBirthDate"),
+        sex=root.text("PatientSex"),
+        study_uid=entry.study_uid,
+        study_date=root.text("StudyDate"),
+    )
+
+
+def _sources(
+    files: Sequence[DicomFile], found: Selection, image: Image | None
+) -> tuple[Source, ...]:
+    """List every file read with its digest, and the image series with its geometry digest."""
+    entries = {entry.file: entry for entry in (found.structures, found.plan, *found.doses) if entry}
+    sources = [
+        Source(
+            kind=entries[file.name].kind,
+            file=file.name,
+            uid=file.root.text("SOPInstanceUID"),
+            digest=file.digest,
+            label=entries[file.name].label,
+            date=entries[file.name].date,
+            manufacturer=entries[file.name].manufacturer,
+        )
+        for file in files
+    ]
+    if image is not None:
+        first = min(found.images, key=lambda entry: entry.file)
+        sources.append(
+            Source(
+                kind="CT",
+                file=first.file,
+                uid=image.series_uid,
+                digest=image.digest,
+                label=f"{first.label} ({len(image.paths)} slices)".strip(),
+                date=first.date,
+                manufacturer=first.manufacturer,
+            )
+        )
+    return tuple(sources)
+
+
+def _report_text(files: Sequence[DicomFile], findings: list[Finding]) -> None:
+    """Report text whose characters are in doubt, once per file."""
+    for file in files:
+        problems = file.root.problems
+        if problems.undeclared:
+            listed = ", ".join(sorted(set(problems.undeclared)))
+            message = f"text beyond ASCII without a known SpecificCharacterSet ({listed})"
+            findings.append(finding("text-undeclared", message, file.name))
+        if problems.undecodable:
+            listed = ", ".join(sorted(set(problems.undecodable)))
+            message = f"text that does not fit its declared character set ({listed})"
+            findings.append(finding("text-undecodable", message, file.name))

@@ -1,0 +1,1 @@
+"""Dose on structures: sampling, cumulative DVHs and what they say."""

@@ -1,0 +1,372 @@
+"""The DVH of a structure, and what it says: D, V, CV, DC, mean, median, extremes, with bands.
+
+Definitions (TG-263 section 9, Mayo 2018): V(d) is the volume with dose >= d; CV(d) the volume with
+dose < d; D(x) the largest d with V(d) >= x; DC(x) the smallest d such that the volume at dose <= d is
+>= x. Asking for more volume than the structure has is undefined, never Max or Min.
+
+Where ``outside_cc`` of the structure lies beyond the dose grid its dose is unknown in [0, inf). Every
+metric is then undefined, with the interval that the unknown part leaves as ``possible``; percentages
+refer to the whole structure.
+
+Bands combine the corner doses of the cells with the readings of the end caps, from no cap to one full
+plane spacing at each end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planeval.dose.curve import Curve, curves_of_cells
+from planeval.dose.sampling import DoseSamples, Extreme
+from planeval.geometry.stack import CapReading, PlaneFrame
+from planeval.model import Value
+from planeval.units import Unit
+
+__all__ = ["Dvh", "HotSpot"]
+
+Floats = NDArray[np.float64]
+Read = Callable[[Curve], float]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HotSpot:
+    """A dose and the patient point (LPS mm) where it was found."""
+
+    gy: float
+    position_mm: tuple[float, float, float]
+
+
+class Dvh:
+    """The cumulative DVH of one structure in one dose.
+
+    ``dose_gy`` and ``volume_cc`` are the curve of the part inside the dose grid; its volume starts at
+    the inside volume. ``total_cc`` is the whole structure, ``outside_cc`` the part without dose.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        curves: dict[CapReading, Curve],
+        outside_cc: dict[CapReading, float],
+        hottest: HotSpot | None = None,
+        coldest: HotSpot | None = None,
+    ) -> None:
+        self.name = name
+        self.hottest = hottest
+        self.coldest = coldest
+        self._curves = curves
+        self._outside = outside_cc
+
+    @classmethod
+    def of_samples(cls, name: str, samples: DoseSamples, frame: PlaneFrame) -> Dvh:
+        """Build the DVH of dose samples taken in a plane frame."""
+        extremes = {
+            reading: (samples.coldest[reading].gy, samples.hottest[reading].gy)
+            for reading in samples.hottest
+        }
+        curves = {}
+        if extremes:
+            curves = curves_of_cells(
+                samples.cc,
+                (samples.from_gy, samples.to_gy),
+                (samples.low_gy, samples.high_gy),
+                samples.mean_gy,
+                samples.readings,
+                extremes,
+            )
+        return cls(
+            name,
+            curves,
+            samples.outside_cc,
+            _spot(samples.hottest.get(CapReading.CHOSEN), frame),
+            _spot(samples.coldest.get(CapReading.CHOSEN), frame),
+        )
+
+    @property
+    def dose_gy(self) -> Floats:
+        """Rising doses of the curve; empty where no part of the structure has dose."""
+        curve = self._curves.get(CapReading.CHOSEN)
+        return curve.dose_gy if curve else np.zeros(0)
+
+    @property
+    def volume_cc(self) -> Floats:
+        """Volume with at least that dose, inside the dose grid."""
+        curve = self._curves.get(CapReading.CHOSEN)
+        return curve.volume_cc if curve else np.zeros(0)
+
+    @property
+    def inside_cc(self) -> float:
+        """Volume with known dose."""
+        return self._inside(CapReading.CHOSEN)
+
+    @property
+    def outside_cc(self) -> float:
+        """Volume beyond the dose grid."""
+        return self._outside[CapReading.CHOSEN]
+
+    @property
+    def total_cc(self) -> float:
+        """Volume of the structure."""
+        return self.inside_cc + self.outside_cc
+
+    def volume(self) -> Value:
+        """Volume of the structure; the band runs from no caps to full caps."""
+        totals = [self._total(reading) for reading in CapReading]
+        return Value.of(self.total_cc, Unit.CC, min(totals), max(totals))
+
+    def outside(self, unit: Unit = Unit.CC) -> Value:
+        """Volume beyond the dose grid, in cc or in percent of the structure."""
+        if not self.total_cc > 0:
+            return Value.undefined(f"{self.name} has no volume", unit)
+        scale = 1.0 if unit is Unit.CC else 100.0 / self.total_cc
+        return Value.of(self.outside_cc * scale, unit)
+
+    def mean(self) -> Value:
+        """Mean dose: the integral of the trilinear field over the solid, divided by its volume."""
+        return self._dose_value(
+            lambda curve: curve.mean_gy,
+            lambda curve: (curve.mean_low_gy, curve.mean_high_gy),
+            lambda: (self._mean_with_cold_outside(), math.inf),
+            "Mean",
+        )
+
+    def max(self) -> Value:
+        """Largest dose proven at a point of the closed solid; the band ends at the largest corner."""
+        return self._dose_value(
+            lambda curve: curve.max_gy,
+            lambda curve: (curve.max_gy, float(curve.bound_gy[-1])),
+            lambda: (self._max(), math.inf),
+            "Max",
+        )
+
+    def min(self) -> Value:
+        """Smallest dose proven at a point of the closed solid; the band starts at the lowest corner."""
+        return self._dose_value(
+            lambda curve: curve.min_gy,
+            lambda curve: (float(curve.bound_gy[0]), curve.min_gy),
+            lambda: (0.0, self._min()),
+            "Min",
+        )
+
+    def median(self) -> Value:
+        """The dose that half of the volume reaches: D50%."""
+        return self.d(percent=50)
+
+    def d(self, *, cc: float | None = None, percent: float | None = None) -> Value:
+        """D(x): the largest dose that at least x of the volume receives."""
+        wanted, text = self._volume_argument("D", cc, percent)
+        too_much = self._more_than_there_is(wanted, text)
+        if too_much is not None:
+            return too_much
+        return self._dose_value(
+            lambda curve: curve.dose_at(wanted(curve)),
+            lambda curve: curve.dose_bounds(wanted(curve)),
+            lambda: self._d_with_outside(self._amount(cc, percent)),
+            text,
+            exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
+        )
+
+    def dc(self, *, cc: float | None = None, percent: float | None = None) -> Value:
+        """DC(x): the smallest dose such that x of the volume receives no more than it."""
+        wanted, text = self._volume_argument("DC", cc, percent)
+        too_much = self._more_than_there_is(wanted, text)
+        if too_much is not None:
+            return too_much
+
+        def hot_rest(curve: Curve) -> float:
+            return max(curve.total_cc - wanted(curve), 0.0)
+
+        return self._dose_value(
+            lambda curve: _cold_dose(curve, hot_rest(curve)),
+            lambda curve: _cold_bounds(curve, hot_rest(curve)),
+            lambda: self._dc_with_outside(self._amount(cc, percent)),
+            text,
+            exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
+        )
+
+    def v(self, *, gy: float, unit: Unit | str = Unit.CC) -> Value:
+        """V(d): the volume with dose >= d, in cc or in percent of the structure."""
+        return self._volume_value(
+            gy, Unit(unit), lambda curve: curve.volume_at(gy), lambda curve: curve.volume_bounds(gy),
+            f"V{gy:g}Gy",
+        )  # fmt: skip
+
+    def cv(self, *, gy: float, unit: Unit | str = Unit.CC) -> Value:
+        """CV(d): the volume with dose < d, in cc or in percent of the structure."""
+
+        def bounds(curve: Curve) -> Interval:
+            low, high = curve.volume_bounds(gy)
+            return curve.total_cc - high, curve.total_cc - low
+
+        return self._volume_value(
+            gy, Unit(unit), lambda curve: curve.total_cc - curve.volume_at(gy), bounds,
+            f"CV{gy:g}Gy", cold=True,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        outside = f", {self.outside_cc:.2f} cc outside the dose grid" if self.outside_cc else ""
+        return f"Dvh({self.name!r}, {self.total_cc:.2f} cc{outside}, mean {self.mean()!r})"
+
+    def _inside(self, reading: CapReading) -> float:
+        curve = self._curves.get(reading)
+        return curve.total_cc if curve else 0.0
+
+    def _total(self, reading: CapReading) -> float:
+        return self._inside(reading) + self._outside[reading]
+
+    def _max(self) -> float:
+        curve = self._curves.get(CapReading.CHOSEN)
+        return curve.max_gy if curve else 0.0
+
+    def _min(self) -> float:
+        curve = self._curves.get(CapReading.CHOSEN)
+        return curve.min_gy if curve else math.inf
+
+    def _mean_with_cold_outside(self) -> float:
+        curve = self._curves.get(CapReading.CHOSEN)
+        return curve.mean_gy * curve.total_cc / self.total_cc if curve else 0.0
+
+    def _amount(self, cc: float | None, percent: float | None) -> float:
+        return cc if cc is not None else float(percent or 0) / 100.0 * self.total_cc
+
+    def _volume_argument(
+        self, kind: str, cc: float | None, percent: float | None
+    ) -> tuple[Read, str]:
+        """The volume asked for in each reading, and its text. Exactly one argument is needed."""
+        if (cc is None) == (percent is None):
+            raise ValueError(f"{kind} needs either cc= or percent=")
+        amount = cc if cc is not None else float(percent or 0.0)
+        if not amount > 0 or (percent is not None and percent > 100):
+            raise ValueError(f"{kind} of {amount}: need a volume above 0, and at most 100 percent")
+        if cc is not None:
+            return (lambda _curve: float(cc)), f"{kind}{cc:g}cc"
+        return (lambda curve: amount / 100.0 * curve.total_cc), f"{kind}{amount:g}%"
+
+    def _more_than_there_is(self, wanted: Read, text: str) -> Value | None:
+        """The undefined value for a volume larger than the structure, None where it fits."""
+        curve = self._curves.get(CapReading.CHOSEN)
+        if not self.total_cc > 0:
+            return Value.undefined(f"{self.name} has no volume", Unit.GY)
+        if curve is None or wanted(curve) <= self.total_cc * (1 + 1e-12):
+            return None
+        return Value.undefined(
+            f"{text} asks for more than the {self.total_cc:.3f} cc of {self.name}", Unit.GY
+        )
+
+    def _dose_value(
+        self,
+        number: Read,
+        bounds: Callable[[Curve], Interval],
+        with_outside: Callable[[], Interval],
+        text: str,
+        exists: Callable[[Curve, CapReading], bool] = lambda _curve, _reading: True,
+    ) -> Value:
+        """A dose metric: its number and band, or the interval that a part without dose leaves."""
+        curve = self._curves.get(CapReading.CHOSEN)
+        if not self.total_cc > 0:
+            return Value.undefined(f"{self.name} has no volume", Unit.GY)
+        if curve is None or self.outside_cc > 0:
+            return self._unknown(text, Unit.GY, with_outside())
+        band = [
+            limit
+            for reading, one in self._curves.items()
+            if exists(one, reading)
+            for limit in bounds(one)
+        ]
+        return Value.of(number(curve), Unit.GY, min(band), max(band))
+
+    def _volume_value(
+        self, gy: float, unit: Unit, number: Read, bounds: Callable[[Curve], Interval], text: str,
+        *, cold: bool = False,
+    ) -> Value:  # fmt: skip
+        """A volume metric in cc or percent: number and band, or what a part without dose leaves."""
+        if unit not in (Unit.CC, Unit.PERCENT):
+            raise ValueError(f"{text} comes in cc or %, not in {unit}")
+        if not math.isfinite(gy) or gy < 0:
+            raise ValueError(f"{text}: need a dose of at least 0 Gy")
+        if not self.total_cc > 0:
+            return Value.undefined(f"{self.name} has no volume", unit)
+
+        def scaled(volume: float, reading: CapReading) -> float:
+            return volume if unit is Unit.CC else 100.0 * volume / self._total(reading)
+
+        if gy == 0:
+            total = 0.0 if cold else self.total_cc
+            return Value.of(scaled(total, CapReading.CHOSEN), unit)
+        curve = self._curves.get(CapReading.CHOSEN)
+        if curve is None or self.outside_cc > 0:
+            known = number(curve) if curve else 0.0
+            possible = (
+                scaled(known, CapReading.CHOSEN),
+                scaled(known + self.outside_cc, CapReading.CHOSEN),
+            )
+            return self._unknown(text, unit, possible)
+        band = [
+            scaled(limit, reading)
+            for reading, one in self._curves.items()
+            for limit in bounds(one)
+        ]
+        best = scaled(number(curve), CapReading.CHOSEN)
+        return Value.of(best, unit, min(band), max(band))
+
+    def _unknown(self, text: str, unit: Unit, possible: Interval) -> Value:
+        low, high = possible
+        upper = f"{high:.2f}" if math.isfinite(high) else "any dose"
+        return Value.undefined(
+            f"{self.outside_cc:.2f} of {self.total_cc:.2f} cc of {self.name} lie outside the dose "
+            f"grid: {text} is between {low:.2f} and {upper}",
+            unit,
+            possible,
+        )
+
+    def _d_with_outside(self, cc: float) -> Interval:
+        """D(x) with the part outside at no dose, and at any dose."""
+        curve = self._curves.get(CapReading.CHOSEN)
+        if curve is None:
+            return 0.0, math.inf
+        cold = curve.dose_at(cc) if cc <= curve.total_cc else 0.0
+        rest = cc - self.outside_cc
+        return cold, curve.dose_at(rest) if rest > 0 else math.inf
+
+    def _dc_with_outside(self, cc: float) -> Interval:
+        """DC(x) with the part outside at no dose, and at any dose."""
+        curve = self._curves.get(CapReading.CHOSEN)
+        if curve is None:
+            return 0.0, math.inf
+        rest = cc - self.outside_cc
+        cold = _cold_dose(curve, curve.total_cc - rest) if rest > 0 else 0.0
+        hot = _cold_dose(curve, curve.total_cc - cc) if cc <= curve.total_cc else math.inf
+        return cold, hot
+
+
+def _cold_dose(curve: Curve, hot_cc: float) -> float:
+    """The smallest dose that leaves no more than ``hot_cc`` above it."""
+    if hot_cc <= 0:
+        return curve.max_gy
+    at = int(np.searchsorted(-curve.volume_cc, -hot_cc, side="left"))
+    if at == 0:
+        return float(curve.dose_gy[0])
+    if at >= len(curve.dose_gy):
+        return float(curve.dose_gy[-1])
+    v0, v1 = curve.volume_cc[at - 1], curve.volume_cc[at]
+    d0, d1 = curve.dose_gy[at - 1], curve.dose_gy[at]
+    return float(d0 + (d1 - d0) * (v0 - hot_cc) / (v0 - v1))
+
+
+def _cold_bounds(curve: Curve, hot_cc: float) -> Interval:
+    if hot_cc <= 0:
+        return curve.max_gy, float(curve.bound_gy[-1])
+    return curve.dose_bounds(hot_cc)
+
+
+def _spot(extreme: Extreme | None, frame: PlaneFrame) -> HotSpot | None:
+    if extreme is None:
+        return None
+    x, y, z = frame.to_patient(np.array([extreme.place_uvw]))[0]
+    return HotSpot(extreme.gy, (float(x), float(y), float(z)))

@@ -1,0 +1,1 @@
+"""Grids, planar stacks and what is exact about them. No DICOM and no dose here."""

@@ -1,0 +1,95 @@
+"""Dose-volume metrics: a parsed metric asked of a DVH.
+
+Percent doses refer to a prescription: ``V95%`` is the volume with at least 95 % of it, ``D95%[%]`` a
+dose as a share of it. Percent volumes refer to the whole structure.
+"""
+
+from __future__ import annotations
+
+import math
+
+from planeval.dose.dvh import Dvh
+from planeval.model import Metric, MetricKind, Value
+from planeval.units import Quantity, Unit
+
+__all__ = ["measure"]
+
+_DOSE_UNITS = (Unit.GY, Unit.CGY)
+
+
+def measure(metric: Metric, dvh: Dvh, rx_gy: float | None = None) -> Value:
+    """Return the value of a dose-volume metric.
+
+    Without a prescription, a metric that refers to it is undefined, with that reason.
+    """
+    if metric.biology is not None:
+        return Value.undefined(
+            f"{metric.biology} is not computed by this version of planeval; only physical dose is",
+            metric.unit,
+        )
+    if _needs_prescription(metric) and rx_gy is None:
+        return Value.undefined(
+            f"{metric} refers to a prescription and {dvh.name} has none; state it (rx)", metric.unit
+        )
+    value = _in_base_units(metric, dvh, rx_gy or math.nan)
+    if metric.unit is Unit.CGY:
+        return _scaled(value, Unit.CGY, 100.0)
+    if metric.unit is Unit.PERCENT and value.unit is Unit.GY:
+        return _scaled(value, Unit.PERCENT, 100.0 / float(rx_gy or math.nan))
+    return value
+
+
+def _needs_prescription(metric: Metric) -> bool:
+    """Whether dose appears as a percentage: in the argument of V, CV or in the answer of a dose."""
+    if metric.kind in (MetricKind.VOLUME_AT_DOSE, MetricKind.COLD_VOLUME_AT_DOSE):
+        return metric.argument is not None and metric.argument.unit is Unit.PERCENT
+    return metric.unit is Unit.PERCENT and metric.kind is not MetricKind.OUTSIDE
+
+
+def _in_base_units(metric: Metric, dvh: Dvh, rx_gy: float) -> Value:
+    """The metric in Gy, cc or percent of volume."""
+    argument = metric.argument
+    match metric.kind:
+        case MetricKind.MEAN:
+            return dvh.mean()
+        case MetricKind.MAX:
+            return dvh.max()
+        case MetricKind.MIN:
+            return dvh.min()
+        case MetricKind.MEDIAN:
+            return dvh.median()
+        case MetricKind.VOLUME:
+            return dvh.volume()
+        case MetricKind.OUTSIDE:
+            return dvh.outside(metric.unit)
+        case MetricKind.DOSE_AT_VOLUME | MetricKind.COLD_DOSE_AT_VOLUME:
+            ask = dvh.d if metric.kind is MetricKind.DOSE_AT_VOLUME else dvh.dc
+            amount = _argument(argument)
+            if amount.unit is Unit.PERCENT:
+                return ask(percent=amount.value)
+            return ask(cc=amount.to(Unit.CC).value)
+        case _:
+            ask_volume = dvh.v if metric.kind is MetricKind.VOLUME_AT_DOSE else dvh.cv
+            level = _argument(argument)
+            gy = (
+                level.value * rx_gy / 100.0
+                if level.unit is Unit.PERCENT
+                else level.to(Unit.GY).value
+            )
+            return ask_volume(gy=gy, unit=metric.unit)
+
+
+def _argument(argument: Quantity | None) -> Quantity:
+    if argument is None:
+        raise ValueError("this metric needs an argument, such as the 20Gy of V20Gy[cc]")
+    return argument
+
+
+def _scaled(value: Value, unit: Unit, scale: float) -> Value:
+    """The same value in another unit."""
+    if value.number is None:
+        possible = None
+        if value.possible is not None:
+            possible = (value.possible[0] * scale, value.possible[1] * scale)
+        return Value.undefined(value.reason, unit, possible, value.notes)
+    return Value.of(value.number * scale, unit, value.low * scale, value.high * scale, value.notes)

@@ -1,0 +1,41 @@
+"""Frozen values: what planeval knows, without behaviour from above."""
+
+from planeval.model.case import CaseData, Identity, Source, StructureSet, TpsDvh
+from planeval.model.dose import Dose, DoseTerm
+from planeval.model.finding import Finding, Severity
+from planeval.model.image import Image
+from planeval.model.method import Method
+from planeval.model.metric import Biology, Metric, MetricKind
+from planeval.model.outcome import Outcome, Status, Verdict
+from planeval.model.plan import Beam, FractionGroup, Plan, Prescription, Rx
+from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
+from planeval.model.value import Value
+
+__all__ = [
+    "Beam",
+    "Biology",
+    "CaseData",
+    "Dose",
+    "DoseTerm",
+    "Finding",
+    "FractionGroup",
+    "Identity",
+    "Image",
+    "Method",
+    "Metric",
+    "MetricKind",
+    "Outcome",
+    "Plan",
+    "PointOfInterest",
+    "Prescription",
+    "Rx",
+    "Severity",
+    "Source",
+    "Status",
+    "Structure",
+    "StructureSet",
+    "TpsDvh",
+    "UnusableStructure",
+    "Value",
+    "Verdict",
+]

@@ -1,0 +1,115 @@
+"""The data of a case: everything read from a folder that belongs to one plan, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planeval.model.dose import Dose
+from planeval.model.finding import Finding
+from planeval.model.image import Image
+from planeval.model.plan import Plan, Prescription
+from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
+
+__all__ = ["CaseData", "Identity", "Source", "StructureSet", "TpsDvh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the case is about, as the files say (untrusted text)."""
+
+    patient_id: str = ""
+    patient_name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    study_uid: str = ""
+    study_date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file (or series) that the case was read from: kind, label, name in its folder, uid, digest."""
+
+    kind: str
+    file: str
+    uid: str
+    digest: str
+    label: str = ""
+    date: str = ""
+    manufacturer: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TpsDvh:
+    """A cumulative DVH that came with the dose (DVHSequence) or a planning system's export.
+
+    ``scale_note`` says how its dose axis was read where the file contradicts itself.
+    """
+
+    structure: str
+    dose_gy: NDArray[np.float64]
+    volume_cc: NDArray[np.float64]
+    minimum_gy: float | None = None
+    maximum_gy: float | None = None
+    mean_gy: float | None = None
+    origin: str = ""
+    scale_note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StructureSet:
+    """The structures of one RTSTRUCT: usable ones by unique name, the rest with reasons."""
+
+    uid: str
+    label: str = ""
+    date: str = ""
+    frame_uid: str = ""
+    image_series_uids: tuple[str, ...] = ()
+    structures: tuple[Structure, ...] = ()
+    unusable: tuple[UnusableStructure, ...] = ()
+    points: tuple[PointOfInterest, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseData:
+    """Image, structures, dose, plans and what was found on the way; one patient, one frame.
+
+    ``structures`` maps unique names to structures in file order. Every link between the objects is
+    verified, or named in ``findings``.
+    """
+
+    identity: Identity
+    structures: Mapping[str, Structure]
+    dose: Dose | None = None
+    image: Image | None = None
+    plans: tuple[Plan, ...] = ()
+    prescriptions: tuple[Prescription, ...] = ()
+    unusable: Mapping[str, UnusableStructure] = field(default_factory=dict)
+    points: tuple[PointOfInterest, ...] = ()
+    tps_dvhs: tuple[TpsDvh, ...] = ()
+    sources: tuple[Source, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    frame_uid: str = ""
+    structure_set_label: str = ""
+    structure_set_date: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "structures", MappingProxyType(dict(self.structures)))
+        object.__setattr__(self, "unusable", MappingProxyType(dict(self.unusable)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild through the constructor (a mapping proxy does not pickle)."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["structures"] = dict(self.structures)
+        values["unusable"] = dict(self.unusable)
+        return _rebuild, (values,)
+
+
+def _rebuild(values: dict[str, object]) -> CaseData:
+    """Rebuild an unpickled case."""
+    return CaseData(**values)  # type: ignore[arg-type]

@@ -1,0 +1,188 @@
+"""The rows of an evaluation: one constraint against one structure, and groups of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from planeval.model.outcome import Outcome
+from planeval.model.value import Value
+from planeval.units import Unit
+
+__all__ = [
+    "Companion",
+    "GroupMode",
+    "LimitMark",
+    "LimitText",
+    "Margin",
+    "MatchKind",
+    "Row",
+    "RowGroup",
+    "RowKind",
+    "StructureMatch",
+]
+
+
+class RowKind(StrEnum):
+    """What a row of a protocol is. Only the first two count in the verdict."""
+
+    LIMIT = "limit"
+    RECOMMENDATION = "recommendation"
+    REFERENCE = "reference"
+    RISK_LEVEL = "risk-level"
+    INFORMATION = "information"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether rows of this kind decide the verdict."""
+        return self in (RowKind.LIMIT, RowKind.RECOMMENDATION)
+
+
+class GroupMode(StrEnum):
+    """How a group joins its members: any (OR) or all (AND)."""
+
+    ANY = "any"
+    ALL = "all"
+
+
+class MatchKind(StrEnum):
+    """How a protocol name found its structure in the plan."""
+
+    EXACT = "exact"
+    TG263 = "TG-263"
+    ALIAS = "alias"
+    MAP = "map"
+    DERIVED = "derived"
+    ROLE = "role"
+    AMBIGUOUS = "ambiguous"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class StructureMatch:
+    """How ``protocol_name`` was found in the plan.
+
+    ``plan_names`` are the ROIs used (several for a role or a derived structure, none where missing
+    or ambiguous); ``expression`` is what is evaluated, as a structure expression over plan names.
+    ``evidence`` says in words why; ``candidates`` are the ROIs a reader may want to map by hand.
+    """
+
+    protocol_name: str
+    kind: MatchKind
+    plan_names: tuple[str, ...] = ()
+    expression: str = ""
+    evidence: str = ""
+    candidates: tuple[str, ...] = ()
+
+    @property
+    def is_found(self) -> bool:
+        """Whether there is a structure to evaluate."""
+        return self.kind not in (MatchKind.MISSING, MatchKind.AMBIGUOUS)
+
+    @property
+    def name_in_plan(self) -> str:
+        """The ROI, or the expression over ROIs, that is evaluated; empty where not found."""
+        return self.expression or ", ".join(self.plan_names)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitText:
+    """One comparison of a row: its text as written, and its parts (``operator`` is < <= > >=)."""
+
+    text: str
+    operator: str
+    limit: float
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The distance from a value to a limit: positive inside the limit, negative beyond it.
+
+    ``amount`` is in the metric's unit, ``percent`` in % of the limit (None for a limit of 0).
+    """
+
+    limit: LimitText
+    amount: float
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitMark:
+    """Where a limit lies in a cumulative DVH: the curve of ``structure`` must stay on one side.
+
+    The point is (``dose_gy``, ``volume_cc``); ``below`` says that the curve must pass below or left
+    of it (an upper limit on hot dose or volume), else above or right of it.
+    """
+
+    structure: str
+    dose_gy: float
+    volume_cc: float
+    below: bool
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A value printed beside a row and never judged, such as D0.03cc beside Max."""
+
+    metric: str
+    value: Value
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One constraint, reference or information line.
+
+    ``structure`` is the name as the protocol writes it. ``outcome`` is None for rows that are never
+    judged (reference, risk-level, information). ``margin`` is to the per-protocol limit,
+    ``margin_acceptable`` to the acceptable one. ``rx`` says which prescription a percent metric
+    refers to, ``rx_gy`` its dose. ``outside`` is the reading of tissue outside the dose grid.
+    """
+
+    id: str
+    kind: RowKind
+    structure: str
+    match: StructureMatch
+    metric: str
+    value: Value
+    outcome: Outcome | None = None
+    title: str = ""
+    per_protocol: LimitText | None = None
+    acceptable: LimitText | None = None
+    margin: Margin | None = None
+    margin_acceptable: Margin | None = None
+    companions: tuple[Companion, ...] = ()
+    marks: tuple[LimitMark, ...] = ()
+    rx: str = ""
+    rx_gy: float | None = None
+    outside: str = "unknown"
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    type: str = "row"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether this row decides the verdict (alone or through its group)."""
+        return self.kind.is_counted
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """Rows and groups joined by any (OR) or all (AND), with the outcome of the whole."""
+
+    id: str
+    kind: RowKind
+    mode: GroupMode
+    members: tuple[Row | RowGroup, ...]
+    outcome: Outcome | None = None
+    title: str = ""
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    type: str = "group"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether this group decides the verdict."""
+        return self.kind.is_counted

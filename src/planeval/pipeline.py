@@ -1,0 +1,98 @@
+"""From a case and a protocol to an evaluation: the one use case of every front door."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planeval.case import Case
+from planeval.model import Finding, Verdict
+from planeval.model.record import EvaluationRecord
+from planeval.model.rows import Row, RowGroup
+from planeval.protocol.evaluate import evaluate as judge
+from planeval.protocol.library import load as load_protocol
+from planeval.protocol.schema import Protocol
+from planeval.report import html, tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+class Evaluation:
+    """A plan judged by a protocol: the record, and the case it was made from."""
+
+    def __init__(self, record: EvaluationRecord, case: Case) -> None:
+        self._record = record
+        self._case = case
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle record and case data."""
+        return Evaluation, (self._record, self._case)
+
+    @property
+    def record(self) -> EvaluationRecord:
+        """Everything that evaluation.json holds."""
+        return self._record
+
+    @property
+    def case(self) -> Case:
+        """The case that was judged."""
+        return self._case
+
+    @property
+    def verdict(self) -> Verdict:
+        """The whole: FAIL, INCOMPLETE, NOT_ASSESSED, ACCEPTABLE or PASS."""
+        return self._record.verdict
+
+    @property
+    def rows(self) -> tuple[Row | RowGroup, ...]:
+        """Judged rows and groups in protocol order; information rows are in ``record``."""
+        return self._record.rows
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the reader of this evaluation must know."""
+        return self._record.findings
+
+    def to_json(self) -> str:
+        """Return evaluation.json: the same bytes for the same input, version and options."""
+        return self._record.to_json()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one tidy row per judged or information row (the columns of metrics.csv)."""
+        import pandas as pd  # noqa: PLC0415 - heavy
+
+        return pd.read_csv(io.StringIO(tables.metrics_csv(self._record)))
+
+    def publish_html(self, path: str | Path) -> Path:
+        """Write the report as one self-contained file and return its path.
+
+        Raises :class:`~planeval.errors.ReportError` where it cannot be written.
+        """
+        return html.write_html(Path(path), self._record, self._case)
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self._record.protocol.id!r}, {self.verdict}: {self._record.summary})"
+
+
+def evaluate(
+    case: Case,
+    protocol: str | Path | Protocol,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    child_pugh: str | None = None,
+) -> Evaluation:
+    """Judge a case by a protocol: a shipped id, a YAML file, or a loaded protocol.
+
+    ``mapping`` names structures by hand, plan name to protocol name; ``child_pugh`` such as ``A5``
+    states liver function for protocols that ask for it.
+
+    Raises :class:`~planeval.errors.ProtocolSyntax` for a protocol that is not valid.
+    """
+    loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+    record = judge(case, loaded, mapping=mapping, child_pugh=child_pugh)
+    return Evaluation(record, case)

@@ -1,0 +1,1 @@
+"""Protocols: constraint files, name matching, and the judgement of a case."""

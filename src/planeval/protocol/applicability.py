@@ -1,0 +1,157 @@
+"""Whether a protocol or a row applies to a case: known and outside, unknown, or yes.
+
+The number of fractions, the prescribed dose and the Child-Pugh class decide. They come from the
+plan or from the user, never from free text in DICOM. The prescribed dose of a plan with several
+levels is its highest level. In a sum every term must have the fractionation of the row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from planeval.model import Dose, Outcome, Prescription, Status
+from planeval.protocol.schema import Applies
+
+__all__ = ["Facts", "applies", "condition_text", "facts_of"]
+
+_DOSE_SLACK_GY = 1e-6
+"""Arithmetic noise of totals such as 25 x 2.6 Gy, far below any printed digit."""
+
+_SCORES = {"A": ("A5", "A6"), "B": ("B7", "B8", "B9"), "C": tuple(f"C{n}" for n in range(10, 16))}
+_CHILD_PUGH = re.compile(r"(A[56]?|B[789]?|C(?:1[0-5])?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a case: fractions of every dose term, total Gy, Child-Pugh; None unknown.
+
+    ``fractions`` is None where one term's number is unknown or the prescriptions disagree.
+    """
+
+    fractions: tuple[int, ...] | None = None
+    total_gy: float | None = None
+    child_pugh: str | None = None
+
+
+def facts_of(
+    prescriptions: Sequence[Prescription], dose: Dose | None, child_pugh: str | None = None
+) -> Facts:
+    """Return what decides applicability.
+
+    Raises ValueError for text that is no Child-Pugh class or score.
+
+    >>> facts_of([Prescription("PTV", 55.0, 25, "USER", "--rx")], None, "a5")
+    Facts(fractions=(25,), total_gy=55.0, child_pugh='A5')
+    """
+    score = child_pugh.strip().upper() if child_pugh else None
+    if score is not None and not _CHILD_PUGH.fullmatch(score):
+        raise ValueError(
+            f"Child-Pugh {child_pugh!r}: expected a class (A, B, C) or a score (A5 to C15)"
+        )
+    total = max((rx.total_gy for rx in prescriptions), default=None)
+    return Facts(_fractions(prescriptions, dose), total, score)
+
+
+def _fractions(prescriptions: Sequence[Prescription], dose: Dose | None) -> tuple[int, ...] | None:
+    """Return the fractions of every term, None where one of them is unknown."""
+    if dose is not None and dose.summation == "MULTI_PLAN":
+        return None
+    terms = [term.fractions for term in dose.terms] if dose is not None else []
+    if len(terms) > 1:
+        known = tuple(count for count in terms if count is not None)
+        return known if len(known) == len(terms) else None
+    stated = {rx.fractions for rx in prescriptions if rx.fractions is not None}
+    stated |= {count for count in terms if count is not None}
+    return tuple(stated) if len(stated) == 1 else None
+
+
+def applies(spec: Applies, facts: Facts) -> Outcome:
+    """Return PASS where the conditions hold, NOT_APPLICABLE or NOT_EVALUABLE with the reason.
+
+    A condition that is known to fail decides, even where another is unknown.
+    """
+    checks = [
+        check
+        for check in (
+            _fractions_check(spec, facts),
+            _dose_check(spec, facts),
+            _child_pugh_check(spec, facts),
+        )
+        if check is not None
+    ]
+    for status in (Status.NOT_APPLICABLE, Status.NOT_EVALUABLE):
+        reasons = [check.reason for check in checks if check.status is status]
+        if reasons:
+            return Outcome(status, "; ".join(reasons))
+    return Outcome(Status.PASS)
+
+
+def _fractions_check(spec: Applies, facts: Facts) -> Outcome | None:
+    if spec.fractions is None:
+        return None
+    if facts.fractions is None:
+        return Outcome(
+            Status.NOT_EVALUABLE, "needs the number of fractions of every dose term (--fx)"
+        )
+    low, high = spec.fractions
+    outside = [count for count in facts.fractions if not low <= count <= high]
+    if not outside:
+        return None
+    shown = ", ".join(str(count) for count in sorted(set(outside)))
+    return Outcome(
+        Status.NOT_APPLICABLE, f"{shown} fractions; for {_range(low, high)} fractions only"
+    )
+
+
+def _dose_check(spec: Applies, facts: Facts) -> Outcome | None:
+    if spec.total_dose_gy is None:
+        return None
+    if facts.total_gy is None:
+        return Outcome(Status.NOT_EVALUABLE, "needs the prescribed dose (--rx)")
+    low, high = spec.total_dose_gy
+    if low - _DOSE_SLACK_GY <= facts.total_gy <= high + _DOSE_SLACK_GY:
+        return None
+    return Outcome(
+        Status.NOT_APPLICABLE, f"{facts.total_gy:g} Gy prescribed; for {_range(low, high)} Gy only"
+    )
+
+
+def _child_pugh_check(spec: Applies, facts: Facts) -> Outcome | None:
+    if not spec.child_pugh:
+        return None
+    wanted = {score for text in spec.child_pugh for score in _SCORES.get(text, (text,))}
+    listed = ", ".join(spec.child_pugh)
+    if facts.child_pugh is None:
+        return Outcome(Status.NOT_EVALUABLE, f"needs the Child-Pugh class (--child-pugh); {listed}")
+    possible = set(_SCORES.get(facts.child_pugh, (facts.child_pugh,)))
+    if possible <= wanted:
+        return None
+    if possible & wanted:
+        return Outcome(
+            Status.NOT_EVALUABLE,
+            f"needs the Child-Pugh score (--child-pugh); {facts.child_pugh} alone does not tell "
+            f"whether {listed} holds",
+        )
+    return Outcome(Status.NOT_APPLICABLE, f"Child-Pugh {facts.child_pugh}; for {listed} only")
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def condition_text(spec: Applies) -> str:
+    """Return the conditions in words, ``any plan`` where there is none.
+
+    >>> condition_text(Applies(fractions=(20, 30), total_dose_gy=(50.0, 65.0)))
+    '20 to 30 fractions, 50 to 65 Gy'
+    """
+    parts = []
+    if spec.fractions is not None:
+        parts.append(f"{_range(*spec.fractions)} fractions")
+    if spec.total_dose_gy is not None:
+        parts.append(f"{_range(*spec.total_dose_gy)} Gy")
+    if spec.child_pugh:
+        parts.append(f"Child-Pugh {', '.join(spec.child_pugh)}")
+    return ", ".join(parts) or "any plan"

@@ -1,0 +1,285 @@
+"""One case judged by one protocol: the evaluation record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from planeval import __version__
+from planeval.case import Case
+from planeval.metrics import grammar
+from planeval.model import Finding, Outcome, Severity, Status
+from planeval.model.record import (
+    Attention,
+    EvaluationRecord,
+    KindCount,
+    PrescriptionRow,
+    ProtocolSummary,
+    SourceNote,
+    UnjudgedOrgan,
+)
+from planeval.model.rows import MatchKind, Row, RowGroup, RowKind, StructureMatch
+from planeval.protocol.applicability import applies, condition_text, facts_of
+from planeval.protocol.attention import attention_lines, own_targets, prescription_line
+from planeval.protocol.inventory import (
+    dose_summary,
+    plan_summary,
+    point_rows,
+    prescription_rows,
+    provenance,
+    structure_rows,
+    tps_rows,
+)
+from planeval.protocol.loading import Protocol
+from planeval.protocol.measuring import Measurer
+from planeval.protocol.naming import Matcher
+from planeval.protocol.organs import standard_name
+from planeval.protocol.roles import Candidate, is_target
+from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.verdict import verdict
+
+__all__ = ["evaluate"]
+
+_DIFFERENCE = 0.01
+"""A drawn structure whose volume differs from the derived one by more is a finding."""
+
+_D50 = grammar.parse("D50%[Gy]")
+_ORGAN_TYPES = ("ORGAN", "AVOIDANCE")
+
+
+def evaluate(
+    case: Case,
+    protocol: Protocol,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    child_pugh: str | None = None,
+    allow_unverified: bool = False,
+) -> EvaluationRecord:
+    """Return the record of a case judged by a protocol.
+
+    ``mapping`` is plan name -> protocol name and wins over every other match. ``child_pugh`` is a
+    class or score such as A5. ``allow_unverified`` judges rows whose source nobody has read.
+
+    Raises:
+        UnknownStructure: ``mapping`` names a structure that the plan or the protocol has not.
+        ValueError: ``child_pugh`` is no class or score.
+    """
+    data = case.data
+    facts = facts_of(case.prescriptions, data.dose, child_pugh)
+    matcher = Matcher(protocol.file, data, mapping)
+    measurer = Measurer(case, matcher)
+    targets = tuple(roi.name for roi in matcher.rois if is_target(roi))
+    judge = RowJudge(
+        protocol,
+        matcher,
+        measurer,
+        facts=facts,
+        targets=targets,
+        is_effective=data.dose is not None and data.dose.type == "EFFECTIVE",
+        allow_unverified=allow_unverified,
+    )
+    judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
+    rows = tuple(one.item for one in judged if one.item.kind is not RowKind.INFORMATION)
+    information = tuple(one.item for one in judged if one.item.kind is RowKind.INFORMATION)
+    findings = (*case.findings, *_derived_findings(matcher, measurer, judge))
+    summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
+    prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
+    structures = structure_rows(case, measurer, _matched(matcher.matches()))
+    counted = [one.judgement.outcome.status for one in judged if one.judgement is not None]
+    counts = _counts(judged)
+    return EvaluationRecord(
+        identity=data.identity,
+        plans=tuple(plan_summary(plan) for plan in data.plans),
+        structure_set_label=data.structure_set_label,
+        structure_set_date=data.structure_set_date,
+        dose=dose_summary(data.dose) if data.dose is not None else None,
+        prescriptions=prescriptions,
+        protocol=summary,
+        verdict=verdict(counted),
+        summary=_summary(counts),
+        counts=counts,
+        attention=attention_lines(
+            rows,
+            findings,
+            protocol=summary,
+            prescriptions=_target_lines(case, measurer, prescriptions, targets=targets),
+        ),
+        rows=rows,
+        information=information,
+        not_judged=_not_judged(matcher, rows),
+        structures=structures,
+        points=point_rows(case),
+        tps=tps_rows(case, structures),
+        matches=matcher.matches(),
+        findings=findings,
+        provenance=provenance(
+            case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
+        ),
+    )
+
+
+def _options(
+    mapping: Mapping[str, str] | None, child_pugh: str | None, allow_unverified: bool
+) -> list[tuple[str, str]]:
+    """Return the user's choices that the outcome depends on."""
+    options = [("map", f"{plan}={name}") for plan, name in sorted((mapping or {}).items())]
+    if child_pugh is not None:
+        options.append(("child-pugh", child_pugh))
+    if allow_unverified:
+        options.append(("allow-unverified", "yes"))
+    return options
+
+
+def _protocol_summary(protocol: Protocol, scope: Outcome) -> ProtocolSummary:
+    """Return what a report says of the protocol."""
+    file = protocol.file
+    return ProtocolSummary(
+        id=file.id,
+        title=file.title,
+        version=file.version,
+        review_status=file.review.status,
+        reviewed_by=file.review.by,
+        reviewed_on=file.review.on.isoformat() if file.review.on else "",
+        sha256=protocol.sha256,
+        dose_basis=file.dose_basis,
+        applicability=condition_text(file.applies),
+        applies=scope,
+        opening=file.opening,
+        readings=file.readings,
+        sources=tuple(
+            SourceNote(
+                key=key,
+                citation=source.citation,
+                doi=source.doi or "",
+                locator=source.locator,
+                quote=source.quote,
+                evidence=source.evidence,
+            )
+            for key, source in file.sources.items()
+        ),
+    )
+
+
+def _counts(judged: Sequence[Judged]) -> tuple[KindCount, ...]:
+    """Return how many items of every kind that occurs came to each status."""
+    counts = []
+    for kind in RowKind:
+        of_kind = [one for one in judged if one.item.kind is kind]
+        if not of_kind:
+            continue
+        statuses = [one.judgement.outcome.status for one in of_kind if one.judgement is not None]
+        tally = tuple((status, statuses.count(status)) for status in Status)
+        counts.append(KindCount(kind, tally, len(of_kind) - len(statuses)))
+    return tuple(counts)
+
+
+_STATUS_WORDS = {
+    Status.PASS: "pass",
+    Status.ACCEPTABLE: "acceptable",
+    Status.FAIL: "fail",
+    Status.NOT_EVALUABLE: "not evaluable",
+    Status.NOT_APPLICABLE: "not applicable",
+}
+
+
+def _summary(counts: Sequence[KindCount]) -> str:
+    """Return the verdict as counts: ``limits: 1 pass, 1 fail; recommendations: 1 pass``."""
+    parts = []
+    for count in counts:
+        if count.kind.is_counted:
+            words = [
+                f"{number} {_STATUS_WORDS[status]}" for status, number in count.statuses if number
+            ]
+            parts.append(f"{count.kind}s: {', '.join(words)}")
+    return "Constraint compliance: " + ("; ".join(parts) or "nothing counted in this protocol")
+
+
+def _derived_findings(matcher: Matcher, measurer: Measurer, judge: RowJudge) -> Iterator[Finding]:
+    """Yield derived structures whose drawn counterpart has another volume."""
+    for match in matcher.matches():
+        found = matcher.find(match.protocol_name)
+        drawn = judge.drawn_beside(found)
+        if drawn is None:
+            continue
+        mine, theirs = measurer.solid(found), measurer.solid(drawn)
+        if isinstance(mine, str) or isinstance(theirs, str):
+            continue
+        if abs(mine.volume_cc - theirs.volume_cc) > _DIFFERENCE * mine.volume_cc:
+            yield Finding(
+                "derived-structure-differs",
+                Severity.WARNING,
+                f"the drawn {theirs.name} has {theirs.volume_cc:.2f} cc and the derived "
+                f"{found.match.expression} {mine.volume_cc:.2f} cc; the derived one is judged",
+                match.protocol_name,
+            )
+
+
+def _matched(matches: Sequence[StructureMatch]) -> dict[str, list[str]]:
+    """Return plan name -> what the protocol took it for."""
+    found: dict[str, list[str]] = {}
+    for match in matches:
+        for name in match.plan_names:
+            word = "part of " if match.kind is MatchKind.DERIVED else ""
+            found.setdefault(name, []).append(f"{word}{match.protocol_name} ({match.kind})")
+    return found
+
+
+def _target_lines(
+    case: Case,
+    measurer: Measurer,
+    prescriptions: Sequence[PrescriptionRow],
+    *,
+    targets: Sequence[str],
+) -> Iterator[Attention]:
+    """Yield targets whose D50% does not fit: their own prescription, else the plan's only level."""
+    for row in prescriptions:
+        if row.target:
+            line = prescription_line(row.target, row.total_gy, row.target_d50, is_own=True)
+            if line is not None:
+                yield line
+    levels = {row.total_gy for row in prescriptions}
+    if len(levels) != 1:
+        return
+    level = levels.pop()
+    for name in targets:
+        if name not in own_targets(prescriptions):
+            d50 = measurer.measure_solid(_D50, case.structures[name])
+            line = prescription_line(name, level, d50, is_own=False)
+            if line is not None:
+                yield line
+
+
+def _not_judged(matcher: Matcher, rows: Sequence[Row | RowGroup]) -> tuple[UnjudgedOrgan, ...]:
+    """Return the drawn organs that no counted row came to an outcome for."""
+    judged, named = set[str](), set[str]()
+    for row in _leaves(rows):
+        if not row.is_counted or row.outcome is None:
+            continue
+        named.update(row.match.plan_names)
+        if row.outcome.status is not Status.NOT_APPLICABLE:
+            judged.update(row.match.plan_names)
+    return tuple(
+        UnjudgedOrgan(
+            roi.name,
+            roi.type,
+            "its rows do not apply here" if roi.name in named else "no counted row names it",
+        )
+        for roi in matcher.rois
+        if roi.name not in judged and _is_organ(roi)
+    )
+
+
+def _is_organ(roi: Candidate) -> bool:
+    """Whether an ROI is a drawn organ: by its type, or by its name where the type says nothing."""
+    if roi.is_empty or is_target(roi) or standard_name(roi.name) == "External":
+        return False
+    if roi.type.upper() in ("GTV", "CTV", "ITV", "PTV", "EXTERNAL"):
+        return False
+    return roi.type.upper() in _ORGAN_TYPES or bool(standard_name(roi.name))
+
+
+def _leaves(items: Sequence[Row | RowGroup]) -> Iterator[Row]:
+    for item in items:
+        if isinstance(item, Row):
+            yield item
+        else:
+            yield from _leaves(item.members)

@@ -1,0 +1,285 @@
+"""The rows and groups of a protocol, judged on one case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from planeval.model import Metric, MetricKind, Outcome, Status, Structure, Value
+from planeval.model.rows import (
+    Companion,
+    GroupMode,
+    LimitMark,
+    MatchKind,
+    Row,
+    RowGroup,
+    RowKind,
+)
+from planeval.protocol.applicability import Facts, applies
+from planeval.protocol.judge import Judgement, Tiers, judge, margin
+from planeval.protocol.loading import Protocol
+from planeval.protocol.measuring import Choice, Measurer, limit_mark, refers_to_prescription
+from planeval.protocol.naming import Found, Matcher
+from planeval.protocol.rules import group_of, metric_of
+from planeval.protocol.schema import AllOf, AnyOf, GroupSpec, Item, RowSpec
+from planeval.protocol.verdict import combine
+from planeval.units import Quantity, Unit
+
+__all__ = ["Judged", "RowJudge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row or group with its judgement; None where rows of its kind are never judged."""
+
+    item: Row | RowGroup
+    judgement: Judgement | None
+
+
+class RowJudge:
+    """Judges the items of one protocol on one case.
+
+    ``targets`` are the ROIs that ``for_each: target`` runs over; ``is_effective`` says that the dose
+    is weighted, which every row then repeats.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        matcher: Matcher,
+        measurer: Measurer,
+        *,
+        facts: Facts,
+        targets: tuple[str, ...] = (),
+        is_effective: bool = False,
+        allow_unverified: bool = False,
+    ) -> None:
+        self._file = protocol.file
+        self._matcher = matcher
+        self._measurer = measurer
+        self._facts = facts
+        self._targets = targets
+        self._is_effective = is_effective
+        self._allow_unverified = allow_unverified
+
+    def judge(self, item: Item, kind: RowKind | None = None) -> tuple[Judged, ...]:
+        """Return an item judged: one result, or one a target for a ``for_each`` row."""
+        if not isinstance(item, RowSpec):
+            mode = GroupMode.ANY if isinstance(item, AnyOf) else GroupMode.ALL
+            return (self._group(mode, item, kind or _kind(group_of(item))),)
+        if item.for_each is None:
+            name = item.structure or ""
+            return (self._row(item, kind or _kind(item), self._matcher.find(name)),)
+        return self._for_each_target(item, kind or _kind(item))
+
+    def _for_each_target(self, spec: RowSpec, kind: RowKind) -> tuple[Judged, ...]:
+        founds = [
+            Found.roi(name, MatchKind.EXACT, name, "a target of the plan") for name in self._targets
+        ] or [Found.nothing("target", MatchKind.MISSING, "the plan has no target")]
+        return tuple(
+            self._row(spec.model_copy(update={"id": f"{spec.id}.{number}"}), kind, found)
+            for number, found in enumerate(founds, 1)
+        )
+
+    def _group(self, mode: GroupMode, item: AnyOf | AllOf, kind: RowKind) -> Judged:
+        spec = group_of(item)
+        members = [judged for member in spec.members for judged in self.judge(member, kind)]
+        notes = spec.notes + self._absent_note(members)
+        judgement = None
+        if kind.is_counted:
+            parts = [member.judgement for member in members if member.judgement is not None]
+            judgement = combine(mode, [*parts, *self._needs(spec)])
+        group = RowGroup(
+            id=spec.id,
+            kind=kind,
+            mode=mode,
+            members=tuple(member.item for member in members),
+            outcome=judgement.outcome if judgement else None,
+            title=spec.title,
+            source=spec.source or "",
+            notes=notes,
+        )
+        return Judged(group, judgement)
+
+    def _absent_note(self, members: list[Judged]) -> tuple[str, ...]:
+        """Name the members that dropped out because their structure is not drawn."""
+        absent = [
+            member.item.structure
+            for member in members
+            if isinstance(member.item, Row)
+            and member.item.outcome is not None
+            and member.item.outcome.reason == _not_drawn(member.item.structure)
+        ]
+        return (f"not drawn, so not judged: {', '.join(absent)}",) if absent else ()
+
+    def _needs(self, spec: GroupSpec) -> list[Judgement]:
+        """Return NOT_EVALUABLE where none of the structures that a group needs is drawn."""
+        rows = [
+            row
+            for row in spec.members
+            if isinstance(row, RowSpec)
+            and row.id in spec.needs_one_of
+            and self._scope(row).status is not Status.NOT_APPLICABLE
+        ]
+        if not rows or not all(self._is_absent(self._matcher.find(_name(row))) for row in rows):
+            return []
+        names = " or ".join(_name(row) for row in rows)
+        return [Judgement.settled(Status.NOT_EVALUABLE, f"needs {names}: none is drawn")]
+
+    def _is_absent(self, found: Found) -> bool:
+        """Whether a structure is not drawn at all: no such ROI, or one without contours."""
+        if found.match.kind is MatchKind.MISSING:
+            return True
+        empty = {roi.name for roi in self._matcher.rois if roi.is_empty}
+        return found.match.is_found and set(found.match.plan_names) <= empty
+
+    def _scope(self, spec: RowSpec) -> Outcome:
+        """Return whether the protocol and the row's own conditions apply."""
+        outcomes = [applies(self._file.applies, self._facts)]
+        if spec.applies is not None:
+            outcomes.append(applies(spec.applies, self._facts))
+        for status in (Status.NOT_APPLICABLE, Status.NOT_EVALUABLE):
+            for outcome in outcomes:
+                if outcome.status is status:
+                    return outcome
+        return outcomes[0]
+
+    def _row(self, spec: RowSpec, kind: RowKind, found: Found) -> Judged:
+        metric = metric_of(spec, self._file)
+        choice = self._choice(spec, found, metric)
+        scope = self._scope(spec)
+        value = self._value(spec, scope, metric, found=found, choice=choice)
+        tiers = spec.tiers
+        judgement = None
+        if kind.is_counted and tiers is not None:
+            judgement = self._judgement(spec, scope, found, judge(value, tiers))
+        solid = self._measurer.solid(found)
+        rx_gy = choice.rx.total_gy if choice.rx else None
+        row = Row(
+            id=spec.id,
+            kind=kind,
+            structure=found.match.protocol_name,
+            match=found.match,
+            metric=str(metric),
+            value=value,
+            outcome=judgement.outcome if judgement else None,
+            title=spec.title,
+            companions=self._companions(spec, metric, found),
+            marks=_marks(metric, tiers, solid, rx_gy),
+            rx=choice.text,
+            rx_gy=rx_gy,
+            outside=spec.outside,
+            source=spec.source or "",
+            notes=spec.notes + self._effective_note(metric),
+        )
+        return Judged(_with_limits(row, tiers, metric.unit), judgement)
+
+    def _choice(self, spec: RowSpec, found: Found, metric: Metric) -> Choice:
+        """Choose the prescription of a row whose metric refers to one."""
+        if not refers_to_prescription(metric):
+            return Choice(None, "")
+        entry = self._file.structures.get(spec.structure or "")
+        named = spec.rx or (entry.rx if entry else None)
+        return self._measurer.prescription(found, named)
+
+    def _value(
+        self, spec: RowSpec, scope: Outcome, metric: Metric, *, found: Found, choice: Choice
+    ) -> Value:
+        """Return the row's value; outside its scope only where the protocol still shows it."""
+        setting = (spec.applies or self._file.applies).outside
+        if scope.status is Status.NOT_APPLICABLE and setting == "refuse":
+            return Value.undefined(f"not shown outside its scope: {scope.reason}", metric.unit)
+        if refers_to_prescription(metric) and choice.rx is None and found.expression is not None:
+            return Value.undefined(choice.text, metric.unit)
+        return self._measurer.measure(metric, found, choice.rx)
+
+    def _judgement(
+        self, spec: RowSpec, scope: Outcome, found: Found, by_value: Judgement
+    ) -> Judgement:
+        """Return the outcome of a counted row: scope, absence and evidence come before its value."""
+        if scope.status is Status.NOT_APPLICABLE:
+            return Judgement.settled(scope.status, scope.reason)
+        if spec.if_absent == "not-applicable" and self._is_absent(found):
+            return Judgement.settled(Status.NOT_APPLICABLE, _not_drawn(found.match.protocol_name))
+        if scope.status is Status.NOT_EVALUABLE:
+            return Judgement.settled(scope.status, scope.reason)
+        source = self._file.sources.get(spec.source or "")
+        if source is not None and not source.is_verified and not self._allow_unverified:
+            return Judgement.settled(
+                Status.NOT_EVALUABLE,
+                f"the limit is not verified (evidence '{source.evidence}' of source "
+                f"'{spec.source}'); read the source, or allow unverified rows",
+            )
+        return by_value
+
+    def _companions(self, spec: RowSpec, metric: Metric, found: Found) -> tuple[Companion, ...]:
+        """Return the near-maximum beside a Max row, and a drawn structure beside a derived one."""
+        companions = []
+        if metric.kind is MetricKind.MAX and metric.unit is not Unit.PERCENT:
+            source = self._file.sources.get(spec.source or "")
+            volume = source.point_dose_volume_cc if source else 0.03
+            near = replace(
+                metric, kind=MetricKind.DOSE_AT_VOLUME, argument=Quantity(volume, Unit.CC)
+            )
+            companions.append(Companion(str(near), self._measurer.measure(near, found)))
+        drawn = self.drawn_beside(found)
+        if drawn is not None and not refers_to_prescription(metric):
+            note = f"drawn {drawn.match.name_in_plan}"
+            companions.append(Companion(str(metric), self._measurer.measure(metric, drawn), note))
+        return tuple(companions)
+
+    def drawn_beside(self, found: Found) -> Found | None:
+        """Return the ROI that was drawn under the name of a derived structure."""
+        if found.match.kind is not MatchKind.DERIVED:
+            return None
+        drawn = self._matcher.find_drawn(found.match.protocol_name)
+        return drawn if drawn.match.is_found else None
+
+    def _effective_note(self, metric: Metric) -> tuple[str, ...]:
+        if not self._is_effective or metric.kind in (MetricKind.VOLUME, MetricKind.OUTSIDE):
+            return ()
+        return ("the dose is EFFECTIVE (weighted), not physical",)
+
+
+def _kind(spec: RowSpec | GroupSpec) -> RowKind:
+    """Return the kind of an outermost item, which the rules of the file make sure of."""
+    if spec.kind is None:
+        raise ValueError(f"item {spec.id!r} has no kind")
+    return spec.kind
+
+
+def _name(spec: RowSpec) -> str:
+    return spec.structure or ""
+
+
+def _not_drawn(structure: str) -> str:
+    return f"{structure} is not drawn"
+
+
+def _marks(
+    metric: Metric, tiers: Tiers | None, solid: Structure | str, rx_gy: float | None
+) -> tuple[LimitMark, ...]:
+    """Return the limits of a row as points of the DVH."""
+    if tiers is None or isinstance(solid, str):
+        return ()
+    by_tier = {"per_protocol": tiers.per_protocol, "acceptable": tiers.acceptable}
+    marks = [
+        limit_mark(metric, comparison, solid, rx_gy=rx_gy, tier=tier)
+        for tier, comparison in by_tier.items()
+        if comparison is not None
+    ]
+    return tuple(mark for mark in marks if mark is not None)
+
+
+def _with_limits(row: Row, tiers: Tiers | None, unit: Unit) -> Row:
+    """Return the row with its limits and the margins to them."""
+    if tiers is None:
+        return row
+    per_protocol = tiers.per_protocol.text_in(unit)
+    acceptable = tiers.acceptable.text_in(unit) if tiers.acceptable else None
+    return replace(
+        row,
+        per_protocol=per_protocol,
+        acceptable=acceptable,
+        margin=margin(row.value, per_protocol),
+        margin_acceptable=margin(row.value, acceptable) if acceptable else None,
+    )

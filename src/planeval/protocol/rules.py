@@ -1,0 +1,170 @@
+"""Rules that take a whole protocol file to check, and what an item inherits from its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from planeval.expression import Name
+from planeval.expression import parse as parse_expression
+from planeval.metrics import grammar
+from planeval.model import Metric
+from planeval.model.rows import RowKind
+from planeval.protocol.organs import standard_name
+from planeval.protocol.schema import AllOf, AnyOf, GroupSpec, Item, ProtocolFile, RowSpec
+
+__all__ = ["Fault", "faults", "group_of", "metric_of", "rows_of"]
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, and the path to it in the document."""
+
+    path: Path
+    message: str
+
+
+def group_of(item: AnyOf | AllOf) -> GroupSpec:
+    """Return the group inside its ``any`` or ``all``."""
+    return item.any if isinstance(item, AnyOf) else item.all
+
+
+def rows_of(item: Item) -> Iterator[RowSpec]:
+    """Yield the rows inside an item."""
+    if isinstance(item, RowSpec):
+        yield item
+    else:
+        for member in group_of(item).members:
+            yield from rows_of(member)
+
+
+def metric_of(row: RowSpec, file: ProtocolFile) -> Metric:
+    """Return the row's metric, a bare ``EQD2:`` filled with the structure's alpha/beta.
+
+    Raises ValueError where the structure states none.
+    """
+    metric = grammar.parse(row.metric, allow_bare_biology=True)
+    if metric.biology is None or metric.biology.alpha_beta_gy is not None:
+        return metric
+    spec = file.structures.get(row.structure or "")
+    if spec is None or spec.alpha_beta is None:
+        raise ValueError(
+            f"'{row.metric}' leaves alpha/beta to the structure, and structures.{row.structure} "
+            f"states none; give it alpha_beta or write {metric.biology.quantity}_3:"
+        )
+    return replace(metric, biology=replace(metric.biology, alpha_beta_gy=spec.alpha_beta))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A row or group with its path and the group around it."""
+
+    path: Path
+    node: RowSpec | GroupSpec
+    parent: GroupSpec | None
+
+
+def _places(items: tuple[Item, ...], path: Path, parent: GroupSpec | None) -> Iterator[_Place]:
+    """Yield every row and group of the file with its path."""
+    for index, item in enumerate(items):
+        here: Path = (*path, index)
+        if isinstance(item, RowSpec):
+            yield _Place(here, item, parent)
+            continue
+        group = group_of(item)
+        here = (*here, "any" if isinstance(item, AnyOf) else "all")
+        yield _Place(here, group, parent)
+        yield from _places(group.members, (*here, "members"), group)
+
+
+def faults(file: ProtocolFile) -> Iterator[Fault]:
+    """Yield everything that is wrong with a file whose parts are valid."""
+    places = list(_places(file.constraints, ("constraints",), None))
+    seen: set[str] = set()
+    for place in places:
+        if place.node.id in seen:
+            yield Fault((*place.path, "id"), f"the id '{place.node.id}' is used twice")
+        seen.add(place.node.id)
+        if place.node.source is not None and place.node.source not in file.sources:
+            known = ", ".join(file.sources) or "none"
+            yield Fault(
+                (*place.path, "source"),
+                f"there is no source '{place.node.source}'; known are {known}",
+            )
+        yield from _kind_faults(place)
+        if isinstance(place.node, RowSpec):
+            yield from _row_faults(place, place.node, file)
+    yield from _structure_faults(file)
+
+
+def _kind_faults(place: _Place) -> Iterator[Fault]:
+    """Yield faults of the kind: it stands on the outermost item and nowhere else."""
+    if place.parent is None and place.node.kind is None:
+        choices = ", ".join(RowKind)
+        yield Fault(place.path, f"'{place.node.id}' needs 'kind': one of {choices}")
+    if place.parent is not None and place.node.kind is not None:
+        yield Fault((*place.path, "kind"), "members have the kind of their group; remove 'kind'")
+
+
+def _row_faults(place: _Place, row: RowSpec, file: ProtocolFile) -> Iterator[Fault]:
+    """Yield faults of one row in its place."""
+    try:
+        metric_of(row, file)
+    except ValueError as error:
+        yield Fault((*place.path, "metric"), str(error))
+    if row.for_each and place.parent is not None:
+        yield Fault((*place.path, "for_each"), "'for_each' rows stand outside groups")
+    optional = row.if_absent == "not-applicable"
+    if optional and not (place.parent is not None and place.parent.needs_one_of):
+        yield Fault(
+            (*place.path, "if_absent"),
+            "'if_absent: not-applicable' needs a group with 'needs_one_of' around it: what is not "
+            "drawn must not pass",
+        )
+    if place.parent is None and row.kind is not None:
+        yield from _comparison_faults(place, row, row.kind)
+
+
+def _comparison_faults(place: _Place, row: RowSpec, kind: RowKind) -> Iterator[Fault]:
+    """Yield faults between the kind of a row and its comparisons."""
+    if kind.is_counted and row.per_protocol is None:
+        yield Fault(place.path, f"row '{row.id}' is a {kind} and needs 'per_protocol'")
+    if kind is RowKind.INFORMATION and row.per_protocol is not None:
+        yield Fault(
+            (*place.path, "per_protocol"),
+            "an information row has no comparison; kind 'reference' shows one without judging",
+        )
+
+
+def _structure_faults(file: ProtocolFile) -> Iterator[Fault]:
+    """Yield aliases that would mix organs, derivations in a circle, and contradictory keys."""
+    for name, spec in file.structures.items():
+        path: Path = ("structures", name)
+        if spec.derive is not None and spec.role is not None:
+            yield Fault((*path, "role"), "'derive' and 'role' exclude each other")
+        if spec.derive is not None and name in _derived_from(name, file):
+            yield Fault((*path, "derive"), f"'{name}' is derived from itself")
+        meanings = {standard_name(text) for text in (name, *spec.aliases)} - {""}
+        if len(meanings) > 1:
+            yield Fault(
+                (*path, "aliases") if spec.aliases else path,
+                f"the aliases of '{name}' mix different organs ({', '.join(sorted(meanings))}), "
+                "which are not interchangeable",
+            )
+
+
+def _derived_from(name: str, file: ProtocolFile) -> set[str]:
+    """Return every name that a derived structure goes back to."""
+    reached: set[str] = set()
+    waiting = [name]
+    while waiting:
+        spec = file.structures.get(waiting.pop())
+        if spec is None or spec.derive is None:
+            continue
+        expression = parse_expression(spec.derive)
+        names = (expression.text,) if isinstance(expression, Name) else expression.names()
+        waiting += [part for part in names if part not in reached]
+        reached.update(names)
+    return reached

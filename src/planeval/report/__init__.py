@@ -1,0 +1,1 @@
+"""Reports: one record as HTML, CSV and terminal tables, with the same numbers in all of them."""

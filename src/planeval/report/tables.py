@@ -1,0 +1,172 @@
+"""Tidy CSV: one row per metric, one row per node of a DVH.
+
+UTF-8, LF, a decimal point, 9 significant digits as in the JSON, empty where there is no number (the
+reason stands beside it). Text cells that a spreadsheet would run get a single quote in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+
+from planeval.model import Value
+from planeval.model.record import EvaluationRecord
+from planeval.model.rows import Margin, Row, RowGroup
+from planeval.report.cells import plain_number
+from planeval.report.curves import Curve, thinned
+from planeval.report.text import csv_text
+
+__all__ = ["DVH_COLUMNS", "METRIC_COLUMNS", "dvh_csv", "metrics_csv"]
+
+METRIC_COLUMNS = (
+    "patient_id",
+    "plan_uid",
+    "protocol",
+    "row_id",
+    "group_id",
+    "kind",
+    "structure",
+    "plan_name",
+    "match",
+    "metric",
+    "value",
+    "unit",
+    "low",
+    "high",
+    "possible_low",
+    "possible_high",
+    "reason",
+    "outcome",
+    "near_limit",
+    "outcome_reason",
+    "per_protocol",
+    "acceptable",
+    "margin",
+    "margin_percent",
+    "margin_acceptable",
+    "rx_gy",
+    "beside",
+    "source",
+    "notes",
+)
+
+DVH_COLUMNS = ("structure", "dose_gy", "volume_cc", "volume_percent")
+
+
+def metrics_csv(record: EvaluationRecord) -> str:
+    """Return one line per row, and one per companion value (``beside`` names its row's metric).
+
+    Groups have lines of their own, without a value: ``group_id`` joins their members to them.
+    """
+    plans = " ".join(record.provenance.plan_uids)
+    case = {
+        "patient_id": csv_text(record.identity.patient_id),
+        "plan_uid": csv_text(plans),
+        "protocol": csv_text(record.protocol.id),
+    }
+    lines = (
+        case | line
+        for item in record.rows + record.information
+        for line in _item_lines(item, group_id="")
+    )
+    return _csv(METRIC_COLUMNS, lines)
+
+
+def dvh_csv(curves: Iterable[Curve]) -> str:
+    """Return the cumulative DVH of each structure, at most 1000 nodes each, jumps and ends kept.
+
+    Percent is of the whole structure: a curve partly outside the dose grid starts below 100.
+    """
+    return _csv(DVH_COLUMNS, (line for curve in curves for line in _curve_lines(curve)))
+
+
+def _csv(columns: tuple[str, ...], lines: Iterable[Mapping[str, str]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue()
+
+
+def _curve_lines(curve: Curve) -> Iterator[dict[str, str]]:
+    name = csv_text(curve.name)
+    for dose, volume in zip(*(nodes.tolist() for nodes in thinned(curve)), strict=True):
+        yield {
+            "structure": name,
+            "dose_gy": plain_number(dose),
+            "volume_cc": plain_number(volume),
+            "volume_percent": plain_number(100.0 * volume / curve.total_cc),
+        }
+
+
+def _item_lines(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, str]]:
+    if isinstance(item, Row):
+        yield from _row_lines(item, group_id)
+        return
+    yield _common(item, group_id) | {"match": "", "metric": item.mode.value}
+    for member in item.members:
+        yield from _item_lines(member, item.id)
+
+
+def _common(item: Row | RowGroup, group_id: str) -> dict[str, str]:
+    """Return what rows and groups share."""
+    outcome = item.outcome
+    return {
+        "row_id": csv_text(item.id),
+        "group_id": csv_text(group_id),
+        "kind": item.kind.value,
+        "outcome": outcome.status.value if outcome else "",
+        "near_limit": str(outcome.near_limit).lower() if outcome else "",
+        "outcome_reason": csv_text(outcome.reason) if outcome else "",
+        "source": csv_text(item.source),
+        "notes": csv_text(" | ".join(item.notes)),
+    }
+
+
+def _row_lines(row: Row, group_id: str) -> Iterator[dict[str, str]]:
+    where = {
+        "structure": csv_text(row.structure),
+        "plan_name": csv_text(row.match.name_in_plan),
+        "match": row.match.kind.value,
+    }
+    yield {
+        **_common(row, group_id),
+        **where,
+        "metric": csv_text(row.metric),
+        **_value(row.value),
+        "per_protocol": row.per_protocol.text if row.per_protocol else "",
+        "acceptable": row.acceptable.text if row.acceptable else "",
+        "margin": _amount(row.margin),
+        "margin_percent": plain_number(row.margin.percent) if row.margin else "",
+        "margin_acceptable": _amount(row.margin_acceptable),
+        "rx_gy": plain_number(row.rx_gy),
+    }
+    for companion in row.companions:
+        yield {
+            "row_id": csv_text(row.id),
+            "group_id": csv_text(group_id),
+            "kind": row.kind.value,
+            **where,
+            "metric": csv_text(companion.metric),
+            **_value(companion.value),
+            "beside": csv_text(row.metric),
+            "notes": csv_text(companion.note),
+        }
+
+
+def _value(value: Value) -> dict[str, str]:
+    possible = value.possible or (None, None)
+    return {
+        "value": plain_number(value.number),
+        "unit": value.unit.value,
+        "low": plain_number(value.low if value.is_defined else None),
+        "high": plain_number(value.high if value.is_defined else None),
+        "possible_low": plain_number(possible[0]),
+        "possible_high": plain_number(possible[1]),
+        "reason": csv_text(value.reason),
+    }
+
+
+def _amount(margin: Margin | None) -> str:
+    return plain_number(margin.amount) if margin else ""

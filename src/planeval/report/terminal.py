@@ -1,0 +1,208 @@
+"""Terminal tables: rich renderables in which untrusted text stays text.
+
+Every cell is a :class:`rich.text.Text`, so no name is read as markup and no control character
+reaches the terminal. Status is a word and a sign before it is a colour; rich leaves colours out
+where ``NO_COLOR`` is set or the output is no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from planeval.dose.dvh import Dvh
+from planeval.model import Finding, Severity
+from planeval.model.record import Attention, EvaluationRecord, StructureRow
+from planeval.report.cells import DASH, StatusCell, ValueCell, value_cell
+from planeval.report.document import Line, constraint_sections
+from planeval.report.text import person_name, visible
+from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
+
+__all__ = ["dvh_table", "evaluation_table", "finding_lines", "inventory_table"]
+
+STYLES = {
+    "fail": "bold red",
+    "unknown": "bold magenta",
+    "acceptable": "yellow",
+    "pass": "green",
+    "none": "dim",
+}
+SEVERITIES = {
+    Severity.ERROR: ("✘", "bold red"),
+    Severity.WARNING: ("!", "yellow"),
+    Severity.INFO: ("·", "dim"),
+}
+LONGEST_NAME = 64
+
+
+def evaluation_table(record: EvaluationRecord) -> RenderableType:
+    """Return the whole evaluation for a terminal: who, verdict, attention, constraint table."""
+    parts: list[RenderableType] = [_identity(record), _verdict(record)]
+    if record.protocol.opening:
+        parts += [Text(visible(line), style="bold") for line in record.protocol.opening]
+    if record.attention:
+        parts += [Text(), Text("Needs attention", style="bold")]
+        parts += [_attention(line) for line in record.attention]
+    parts += [Text(), _constraints(record)]
+    if record.not_judged:
+        names = ", ".join(visible(organ.name, LONGEST_NAME) for organ in record.not_judged)
+        parts.append(Text(f"Drawn, and not judged by this protocol: {names}"))
+    parts.append(Text(DISCLAIMER, style="dim"))
+    return Group(*parts)
+
+
+def inventory_table(structures: Iterable[StructureRow]) -> Table:
+    """Return one line per structure: type, volume, dose, and how the protocol uses it."""
+    table = _table(
+        "Structure", "Type", "Volume cc", "Min Gy", "Mean Gy", "Max Gy", "Used as, notes"
+    )
+    for row in structures:
+        values = (row.volume, row.minimum, row.mean, row.maximum)
+        table.add_row(
+            _name(row.name),
+            Text(visible(row.type, 16)),
+            *(Text(value_cell(value).text) for value in values),
+            Text(visible("; ".join(_uses(row)))),
+        )
+    return table
+
+
+def dvh_table(dvhs: Iterable[Dvh]) -> Table:
+    """Return the usual DVH numbers, one line per structure."""
+    table = _table(
+        "Structure", "Volume cc", "Min Gy", "D98% Gy", "D50% Gy", "Mean Gy", "D2% Gy", "Max Gy",
+        "Outside cc",
+    )  # fmt: skip
+    for dvh in dvhs:
+        values = (
+            dvh.volume(), dvh.min(), dvh.d(percent=98), dvh.d(percent=50), dvh.mean(),
+            dvh.d(percent=2), dvh.max(), dvh.outside(),
+        )  # fmt: skip
+        table.add_row(_name(dvh.name), *(Text(value_cell(value).text) for value in values))
+    return table
+
+
+def finding_lines(findings: Iterable[Finding]) -> RenderableType:
+    """Return one line per finding, the most severe first."""
+    order = list(SEVERITIES)
+    ranked = sorted(findings, key=lambda finding: order.index(finding.severity))
+    return Group(
+        *(
+            _marked(finding.severity, f"{_place(finding.where)}{finding.message} ({finding.code})")
+            for finding in ranked
+        )
+    )
+
+
+def _table(*columns: str) -> Table:
+    """Return a table whose first and last columns may wrap and whose others hold numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        number = name.endswith((" cc", " Gy"))
+        table.add_column(
+            name,
+            justify="right" if number else "left",
+            overflow="fold",
+            min_width=7 if number else (12 if index == 0 else None),
+        )
+    return table
+
+
+def _name(text: str) -> Text:
+    return Text(visible(text, LONGEST_NAME))
+
+
+def _uses(row: StructureRow) -> list[str]:
+    uses = [*row.matched, *([row.reason] if row.reason else [])]
+    if row.outside.is_defined and row.outside.value > 0:
+        uses.append(f"{value_cell(row.outside)} outside the dose grid")
+    return uses
+
+
+def _identity(record: EvaluationRecord) -> Text:
+    who = record.identity
+    plans = ", ".join(visible(plan.label, LONGEST_NAME) for plan in record.plans) or "no plan"
+    text = Text()
+    text.append(person_name(who.patient_name) or DASH, style="bold")
+    text.append(f"  ID {visible(who.patient_id, LONGEST_NAME) or DASH}  plan {plans}")
+    for rx in record.prescriptions:
+        target = visible(rx.target, LONGEST_NAME) or "the plan"
+        fractions = f" in {rx.fractions} fractions" if rx.fractions else ""
+        text.append(f"\n{rx.total_gy:.12g} Gy{fractions} to {target} ({visible(rx.origin, 80)})")
+    text.append(f"\nProtocol {visible(record.protocol.id, LONGEST_NAME)} {record.protocol.version}")
+    return text
+
+
+def _verdict(record: EvaluationRecord) -> Text:
+    word = VERDICT_WORDS[record.verdict]
+    text = Text("Constraint compliance: ")
+    text.append(word.word, style=STYLES[word.style])
+    return text.append(f"\n{visible(record.summary)}")
+
+
+def _attention(line: Attention) -> Text:
+    return _marked(line.severity, line.text)
+
+
+def _marked(severity: Severity, message: str) -> Text:
+    sign, style = SEVERITIES[severity]
+    return Text.assemble((f"{sign} ", style), visible(message))
+
+
+def _place(where: str) -> str:
+    return f"{visible(where, LONGEST_NAME)}: " if where else ""
+
+
+def _constraints(record: EvaluationRecord) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, justify, width in (
+        ("Structure", "left", 12),
+        ("Metric", "left", 9),
+        ("Limit", "right", 8),
+        ("Value", "right", 9),
+        ("Margin", "right", 8),
+        ("Status", "left", 12),
+    ):
+        table.add_column(name, justify=justify, min_width=width, overflow="fold")  # type: ignore[arg-type]
+    for section in constraint_sections(record):
+        for line in section.lines:
+            _add_line(table, line)
+    return table
+
+
+def _add_line(table: Table, line: Line) -> None:
+    indent = "│ " * line.depth
+    status = _status(line.status)
+    if line.mode:
+        title = visible(line.title, LONGEST_NAME) or line.mode_meaning
+        table.add_row(Text(f"{indent}{line.mode}: {title}"), "", "", "", "", status)
+        return
+    limits = [each for each in (line.per_protocol, line.acceptable) if each != DASH]
+    table.add_row(
+        Text(indent + visible(line.structure, LONGEST_NAME)),
+        Text(visible(line.metric, LONGEST_NAME)),
+        Text("\n".join(limits) or DASH),
+        _value(line.value),
+        Text(line.margin.replace(" (", "\n(")),
+        status,
+    )
+    for companion in line.companions:
+        table.add_row(
+            "", Text(visible(companion.metric), style="dim"), "", _value(companion.value), "", ""
+        )
+
+
+def _value(cell: ValueCell | None) -> Text:
+    if cell is None:
+        return Text(DASH)
+    text = Text(str(cell))
+    return text.append(f"\n{cell.band}", style="dim") if cell.band else text
+
+
+def _status(cell: StatusCell) -> Text:
+    text = Text(f"{cell.word.sign} {cell.word.word}", style=STYLES[cell.word.style])
+    return text.append("\n≈ near limit") if cell.near_limit else text

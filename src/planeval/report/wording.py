@@ -1,0 +1,130 @@
+"""The words of the reports in one place: statuses, kinds, verdicts, how the numbers are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planeval.model import Method, Severity, Status, Verdict
+from planeval.model.rows import GroupMode, RowKind
+
+__all__ = [
+    "DISCLAIMER",
+    "GROUP_WORDS",
+    "KIND_WORDS",
+    "NOT_JUDGED",
+    "SEVERITY_ORDER",
+    "STATUS_WORDS",
+    "VERDICT_WORDS",
+    "StatusWord",
+    "VerdictWord",
+    "method_sentences",
+]
+
+DISCLAIMER = "Not a medical device. Commission it locally before any clinical use."
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWord:
+    """A status in words, with the sign beside it, the name of its shape and colour, and its rank.
+
+    ``rank`` orders by severity: 0 comes first.
+    """
+
+    word: str
+    sign: str
+    style: str
+    rank: int
+
+
+STATUS_WORDS: dict[Status, StatusWord] = {
+    Status.FAIL: StatusWord("Fail", "✘", "fail", 0),
+    Status.NOT_EVALUABLE: StatusWord("Not evaluable", "?", "unknown", 1),
+    Status.ACCEPTABLE: StatusWord("Acceptable", "▲", "acceptable", 2),
+    Status.PASS: StatusWord("Pass", "✔", "pass", 3),
+    Status.NOT_APPLICABLE: StatusWord("Not applicable", "–", "none", 4),
+}
+
+NOT_JUDGED = StatusWord("Not judged", "·", "none", 5)
+
+SEVERITY_ORDER: dict[Severity, int] = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictWord:
+    """A verdict in a word, one sentence that says what it means, and its colour."""
+
+    word: str
+    meaning: str
+    style: str
+
+
+VERDICT_WORDS: dict[Verdict, VerdictWord] = {
+    Verdict.FAIL: VerdictWord("FAIL", "At least one counted constraint is not met.", "fail"),
+    Verdict.INCOMPLETE: VerdictWord(
+        "INCOMPLETE",
+        "No counted constraint failed, but at least one could not be evaluated.",
+        "unknown",
+    ),
+    Verdict.NOT_ASSESSED: VerdictWord(
+        "NOT ASSESSED", "No counted constraint of this protocol could be applied.", "unknown"
+    ),
+    Verdict.ACCEPTABLE: VerdictWord(
+        "ACCEPTABLE",
+        "All counted constraints are met, at least one of them only at its acceptable tier.",
+        "acceptable",
+    ),
+    Verdict.PASS: VerdictWord("PASS", "All counted constraints are met.", "pass"),
+}
+
+KIND_WORDS: dict[RowKind, str] = {
+    RowKind.LIMIT: "limit",
+    RowKind.RECOMMENDATION: "recommendation",
+    RowKind.REFERENCE: "reference, not judged",
+    RowKind.RISK_LEVEL: "risk level, not judged",
+    RowKind.INFORMATION: "information, not judged",
+}
+
+GROUP_WORDS: dict[GroupMode, tuple[str, str]] = {
+    GroupMode.ANY: ("OR", "one of these is enough"),
+    GroupMode.ALL: ("AND", "all of these are needed"),
+}
+
+_CAPS = {
+    "half": "The first and the last contour extend outwards by half a plane spacing.",
+    "none": "Nothing lies beyond the first and the last contour.",
+    "tapered": "Beyond the first and the last contour the solid tapers over half a plane spacing.",
+}
+
+_BETWEEN = {
+    "prism": "Each contour owns the space to the midpoints of its neighbouring planes.",
+    "interpolated": "Between two planes the shape changes gradually from one contour to the next.",
+}
+
+
+def method_sentences(method: Method) -> tuple[str, ...]:
+    """Return how the numbers were made, in short sentences that are true for this method."""
+    return (
+        "Structures stay polygons as drawn; volumes come from their geometry, not from voxels.",
+        _BETWEEN[method.between],
+        _CAPS[method.caps],
+        "A plane distance above 1.5 times the nominal spacing is a gap: it is not filled, and a "
+        "finding says so.",
+        "Nested contours are holes by the even-odd rule; combined structures are combined as "
+        "solids, and planes are never matched by position.",
+        "Dose is trilinear between voxel centres and constant over the outer half voxel. Beyond "
+        "the dose grid it is unknown, never 0.",
+        "The polygons cut the dose grid exactly; within a cell the dose varies linearly. A "
+        f"structure is sampled with about {method.lattice_cells:,} cells or more.",
+        "V(d) is the volume with dose d or more, CV(d) the volume below d. D(x) is the largest "
+        "dose that the volume x reaches; DC(x) the smallest dose that the volume x does not "
+        "exceed.",
+        "Percentages refer to the full structure volume. A dose asked for more volume than the "
+        "structure has is undefined.",
+        "The band beside a value covers the corner doses of the cells and the end planes, from no "
+        "cap to one full plane spacing. The error of dose-grid interpolation is not in it.",
+        "Limits are compared with the unrounded best estimate; < and ≤ stay distinct. Near limit "
+        "means that the outcome changes within the band.",
+        "BED and EQD2 of the prescription use the linear-quadratic model with the alpha/beta "
+        "printed beside them, without time or repair terms.",
+        "Nothing that is missing ever passes: without a value a row is not evaluable.",
+    )
