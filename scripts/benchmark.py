@@ -10,7 +10,7 @@ times drift from machine to machine. Peak memory is that of the largest process 
 
 plastimatch (Debian package ``plastimatch``) paints contours on the dose grid, then makes the DVHs::
 
-    plastimatch convert --input RS --fixed RD --xor-contours --output-ss-img S.mha \\
+    plastimatch convert --input RS --fixed RD --xor-contours --output-ss-img S.mha
         --output-ss-list S.txt
     plastimatch dvh --input-ss-img S.mha --input-ss-list S.txt --input-dose RD --output-csv DVH.csv
 
@@ -80,10 +80,14 @@ VERDICT_CODES = (0, 1, 3)  # a plan that fails, or cannot be judged in full, was
 
 @dataclass
 class Program:
-    """One contestant: its commands run one after the other; ``OUT`` is a fresh folder's path."""
+    """One contestant: its commands run one after the other; ``OUT/`` is a fresh folder.
+
+    ``product`` is a file it must have written to count, beside one of ``fine_codes``.
+    """
 
     name: str
     commands: list[list[str]]
+    product: str = ""
     slow: bool = False
     fine_codes: tuple[int, ...] = (0,)
     seconds: list[float] = field(default_factory=list)
@@ -159,10 +163,11 @@ def _programs(options: argparse.Namespace) -> list[Program]:
     structures, dose = (str(_file_of(options.case, prefix)) for prefix in ("RS", "RD"))
     python, planeval = sys.executable, _planeval()
     programs = [
-        Program("planeval dvh", [[*planeval, "dvh", case, "--out", "OUT/dvh"]]),
+        Program("planeval dvh", [[*planeval, "dvh", case, "--out", "OUT/dvh"]], "OUT/dvh/dvh.csv"),
         Program(
             "planeval evaluate",
             [[*planeval, "evaluate", case, "--protocol", options.protocol, "--out", "OUT/report"]],
+            "OUT/report/report.html",
             fine_codes=VERDICT_CODES,
         ),
         Program("planeval --help", [[*planeval, "--help"]]),
@@ -202,8 +207,8 @@ def _plastimatch(structures: str, dose: str) -> list[Program]:
     dvh += ["--input-dose", dose, "--output-csv", "OUT/dvh.csv"]
     fine = [*dvh, "--bin-width", "0.01", "--num-bins", "7000"]
     return [
-        Program("plastimatch", [convert, dvh]),
-        Program("plastimatch 0.01 Gy", [convert, fine]),
+        Program("plastimatch", [convert, dvh], "OUT/dvh.csv"),
+        Program("plastimatch 0.01 Gy", [convert, fine], "OUT/dvh.csv"),
     ]
 
 
@@ -236,11 +241,17 @@ def _measure(program: Program, *, keep: bool = True) -> None:
             code, peak_mib = _spawn([part.replace("OUT/", f"{out}/") for part in command], log)
             program.peak_mib = max(program.peak_mib, peak_mib)
             if code not in program.fine_codes:
-                tail = log.read_text(errors="replace").strip().splitlines()[-1:]
-                program.failure = f"exit code {code}: {''.join(tail)[:200]}"
+                program.failure = f"exit code {code}: {_last_line(log)}"
                 return
-        if keep:
-            program.seconds.append(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if program.product and not Path(program.product.replace("OUT/", f"{out}/")).exists():
+            program.failure = f"exit code {code}, but no {program.product}: {_last_line(log)}"
+        elif keep:
+            program.seconds.append(seconds)
+
+
+def _last_line(log: Path) -> str:
+    return "".join(log.read_text(errors="replace").strip().splitlines()[-1:])[:200]
 
 
 def _spawn(command: list[str], log: Path) -> tuple[int, float]:
@@ -282,7 +293,9 @@ def _print_ratios(timed: dict[str, Program]) -> None:
         ("dicompyler-core", "planeval dvh", "at least", 15.0),
         ("planeval evaluate", "planeval dvh", "at most", 4.0),
     )
-    print("\nratio of medians [rounds: lowest to highest]")
+    print(
+        "\naims (ratio of medians [lowest to highest ratio of a round]; what was not run is left out)"
+    )
     for above, below, kind, aim in aims:
         if above in timed and below in timed:
             ratio, low, high = _ratio(timed[above].seconds, timed[below].seconds)

@@ -8,7 +8,7 @@ even-odd, which is the rule for CLOSED_PLANAR too as long as contours nest and d
 Sampling: a square lattice per plane whose step puts ``samples`` samples into the mean plane of the
 ROI (0.03 mm for a tiny target, 1 mm for a body), in or out by the parity of the edges crossed along
 the lattice row; ``per_slab`` heights in every slab. Doses are counted in bins of 0.002 Gy. Planes
-must be axial; an ROI that leaves the dose grid is named and its doses are not compared.
+must be axial, and at least two; an ROI that leaves the dose grid is named without doses.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = ["compare"]
 Floats = NDArray[np.float64]
 
 BIN_GY = 0.002
+GOLDEN = 0.618034
 PERCENTS = (99, 95, 50, 5, 1)
 VOLUME_AIM_PERCENT, DOSE_AIM_PERCENT, DOSE_AIM_GY = 0.05, 0.1, 0.02
 
@@ -113,9 +114,16 @@ def _rois(structures: Dataset) -> list[tuple[str, list[Plane]]]:
     for roi in structures.ROIContourSequence:
         contours = defaultdict(list)
         for contour in roi.get("ContourSequence", []):
-            xyz = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-            contours[xyz[0, 2]].append(xyz[:, :2])
-        found.append((names[roi.ReferencedROINumber], _slabs(contours)))
+            if contour.ContourGeometricType.startswith("CLOSED"):
+                xyz = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
+                contours[xyz[0, 2]].append(xyz[:, :2])
+        name = names[roi.ReferencedROINumber]
+        if len(contours) < 2:
+            print(
+                f"{name} left out: closed contours on {len(contours)} planes, expected two or more"
+            )
+        else:
+            found.append((name, _slabs(contours)))
     return found
 
 
@@ -136,8 +144,9 @@ def _sample(planes: list[Plane], grid: DoseGrid, samples: int, per_slab: int) ->
     step = float(np.mean([_area(plane) for plane in planes]) / samples) ** 0.5
     counts = np.zeros(int(grid.gy.max() / BIN_GY) + 2)
     total_gy_cc = outside_cc = 0.0
-    for plane in planes:
-        x, y, inside = _inside(plane.contours, step)
+    for index, plane in enumerate(planes):
+        # Another phase in every plane: one fixed phase would favour one side of round outlines.
+        x, y, inside = _inside(plane.contours, step, index * GOLDEN % 1)
         cc = step * step * (plane.high - plane.low) / per_slab / 1000
         for part in range(per_slab):
             z = plane.low + (part + 0.5) / per_slab * (plane.high - plane.low)
@@ -157,13 +166,14 @@ def _area(plane: Plane) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def _inside(contours: list[Floats], step: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def _inside(
+    contours: list[Floats], step: float, phase: float
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Lattice axes over the contours, and which lattice points an even-odd fill covers."""
     every = np.concatenate(contours)
     low, high = every.min(axis=0) - step, every.max(axis=0) + step
-    # The third of a step keeps lattice rows off vertices written with few decimals.
-    x = np.arange(low[0] + step / 3, high[0], step)
-    y = np.arange(low[1] + step / 3, high[1], step)
+    x = np.arange(low[0] + phase * step, high[0], step)
+    y = np.arange(low[1] + phase * step, high[1], step)
     toggles = np.zeros((len(y), len(x) + 1), dtype=np.int32)
     start = every
     end = np.concatenate([np.roll(contour, -1, axis=0) for contour in contours])

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
-from skimage.draw import polygon
 
 __all__ = ["describe", "write_case"]
 
@@ -109,7 +109,7 @@ HEART = Blob((26, -36, 96), (52, 44, 48), 11)
 CORD = Blob((0, 66, 0), (6.5, 5.5, 1e4), 12, wiggle=0.02)
 SPLEEN = Blob((112, 38, 18), (29, 44, 52), 13)
 GALLBLADDER = Blob((-38, -58, -50), (14, 17, 26), 14)
-TINY = Blob((-20, -30, -1.25), (4.2, 4.3, 4.6), 15, wiggle=0.03)
+TINY = Blob((-20, -30, -1.25), (3.9, 3.9, 4.6), 15, wiggle=0.03)
 CHEST = Blob((0, 0, 60), (158, 102, 62), 16, wiggle=0.03, bluntness=12)
 COLON = (
     Blob((-108, -8, -135), (24, 22, 62), 17, bluntness=4),
@@ -252,12 +252,13 @@ def _reference(sop_class: str, name: str) -> Dataset:
 def _images() -> Iterator[Dataset]:
     rng = np.random.default_rng(7)
     for index, z in enumerate(HEIGHTS_MM):
-        stored = np.full((CT_PIXELS, CT_PIXELS), 24.0)
+        picture = Image.new("F", (CT_PIXELS, CT_PIXELS), 24.0)
+        painter = ImageDraw.Draw(picture)
         for outlines, value in HOUNSFIELD:
             for outline in outlines(float(z)):
-                column, row = (outline.T - CT_CORNER_MM) / CT_PIXEL_MM
-                stored[polygon(row, column, stored.shape)] = value + 1024
-        stored += rng.normal(0, 12, stored.shape)
+                pixels = (outline - CT_CORNER_MM) / CT_PIXEL_MM
+                painter.polygon(pixels.ravel().tolist(), fill=value + 1024.0)
+        stored = np.asarray(picture) + rng.normal(0, 12, (CT_PIXELS, CT_PIXELS))
         image = _common(CT_IMAGE, "CT", f"image {index}")
         image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
         image.InstanceNumber, image.KVP, image.AcquisitionNumber = index + 1, "120", 1

@@ -18,13 +18,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from numpy.typing import ArrayLike, NDArray
+from pydicom import config
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -440,6 +443,12 @@ class CaseWriter:
         return item
 
     def _save(self, ds: Dataset, name: str, edit: Edit | None, syntax: str, preamble: bool) -> Path:
+        with _permissive():
+            return self._written(ds, name, edit, syntax, preamble)
+
+    def _written(
+        self, ds: Dataset, name: str, edit: Edit | None, syntax: str, preamble: bool
+    ) -> Path:
         if edit is not None:
             edit(ds)
         meta = FileMetaDataset()
@@ -463,6 +472,20 @@ class CaseWriter:
             )
             path.write_bytes(buffer.getvalue())
         return path
+
+
+@contextmanager
+def _permissive() -> Iterator[None]:
+    """Let pydicom write values that are not legal, without a word."""
+    modes = config.settings.reading_validation_mode, config.settings.writing_validation_mode
+    config.settings.reading_validation_mode = config.IGNORE
+    config.settings.writing_validation_mode = config.IGNORE
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        config.settings.reading_validation_mode, config.settings.writing_validation_mode = modes
 
 
 def _ds(value: float) -> str:

@@ -22,8 +22,8 @@ from phantom.dicom_files import (
 from phantom.dose import Arcs, Grid
 from phantom.oracle import outside_grid
 from phantom.planning import (
-    DrawnPatient,
     Drawing,
+    DrawnPatient,
     Fit,
     draw,
     draw_phase,
@@ -117,7 +117,13 @@ def hepatic_pvtt(folder: Path) -> None:
         plan_name="VMAT liver and thrombus",
         description="Synthetic liver",
     )
-    anatomy = Anatomy(seed=11, scale=0.97, origin_mm=(3.0, -148.0, -412.0))
+    anatomy = Anatomy(
+        seed=11,
+        scale=0.97,
+        origin_mm=(3.0, -148.0, -412.0),
+        tumour_center_mm=(-95.0, 4.0, 17.0),
+        tumour_radii_mm=(21.0, 23.0, 20.0),
+    )
     planes = _planes(-505.5, 3.0, 64)
     drawing = Drawing(planes, (-497.0, -327.0), 1.5, 0.9)
     drawn = draw(anatomy, drawing)
@@ -160,11 +166,11 @@ def sbrt_5fx(folder: Path) -> None:
         seed=5,
         scale=0.88,
         origin_mm=(-4.0, 12.0, 31.0),
-        tumour_center_mm=(-98.0, -24.0, -46.0),
+        tumour_center_mm=(-92.0, -26.0, -29.0),
         tumour_radii_mm=(15.0, 16.0, 14.0),
         thrombus=False,
-        loop_mm=(-48.0, -40.0, -62.0),
-        flexure_mm=(-92.0, -44.0, -80.0),
+        loop_mm=(-55.5, -36.5, -55.0),
+        flexure_mm=(-92.0, -44.0, -83.2),
     )
     planes = _planes(-48.5, 3.0, 50)
     drawing = Drawing(planes, (-43.0, 93.0), 1.5, 0.8)
@@ -258,7 +264,7 @@ FIVE_FRACTIONS = [(27.5, 5), (35.0, 5), (40.0, 5), (45.0, 5)]
 
 
 def cohort_patient(folder: Path, number: int) -> None:
-    """One small patient of a cohort: no CT, coarse planes, another body, tumour and prescription."""
+    """One small patient: no CT, coarse planes, its own body, tumour and prescription."""
     random = np.random.default_rng(9000 + number)
     five = random.random() < 0.3
     schedules = FIVE_FRACTIONS if five else CONVENTIONAL
@@ -275,11 +281,13 @@ def cohort_patient(folder: Path, number: int) -> None:
         thrombus=thrombus,
     )
     z0 = anatomy.origin_mm[2]
-    drawing = Drawing(_planes(z0 - 95.0, 5.0, 37), (z0 - 91.0, z0 + 81.0), 4.0, 2.5)
+    drawing = Drawing(
+        _planes(z0 - 95.0, 5.0, 37), (z0 - 91.0, z0 + 81.0), 4.0, 2.5, tolerance_mm=0.5
+    )
     drawn = draw(anatomy, drawing, without=("V_Portal", "Lungs"))
     grid = _grid_around(drawn, 5.0, z0 - 96.0, z0 + 88.0, (1.2, 0.7, 0.9))
     arcs = _partial_arcs(drawn.isocentre_mm)
-    model = model_dose(drawn, grid, arcs[0], step_deg=12.0, seed=9500 + number)
+    model = model_dose(drawn, grid, arcs[0], step_deg=15.0, seed=9500 + number)
     fit = Fit.of(drawn, model, grid, total_gy=total_gy, step_mm=4.0)
     dose_gy = fit.dose_gy(float(random.uniform(0.45, 0.75)))
     who = Identity(

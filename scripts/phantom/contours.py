@@ -42,6 +42,7 @@ def draw_organs(
     *,
     step_mm: float,
     drawn_mm: tuple[float, float],
+    tolerance_mm: float,
 ) -> dict[str, Contours]:
     """Contours of the named organs on the given planes; all but the body stay within `drawn_mm`."""
     half_width, half_depth = patient.body_half_axes_mm
@@ -55,7 +56,7 @@ def draw_organs(
             if name != "External" and not drawn_mm[0] <= z <= drawn_mm[1]:
                 continue
             values = points.of(patient.organs[name])
-            loops = loops_at_zero(values, x_mm, y_mm, tolerance_mm=step_mm / 25.0)
+            loops = loops_at_zero(values, x_mm, y_mm, tolerance_mm=tolerance_mm)
             if loops:
                 planes[z] = loops
     return drawn
@@ -63,14 +64,15 @@ def draw_organs(
 
 def draw_field(
     slice_at: Callable[[float], Array],
-    x_mm: Array,
-    y_mm: Array,
+    axes_mm: tuple[Array, Array],
     planes_mm: Array,
+    *,
+    tolerance_mm: float,
 ) -> Contours:
-    """Contours of a field given slice by slice."""
+    """Contours of a field given slice by slice on (x, y) axes."""
     drawn = {}
     for z in planes_mm.tolist():
-        loops = loops_at_zero(slice_at(z), x_mm, y_mm, tolerance_mm=float(x_mm[1] - x_mm[0]) / 25)
+        loops = loops_at_zero(slice_at(z), *axes_mm, tolerance_mm=tolerance_mm)
         if loops:
             drawn[z] = loops
     return drawn

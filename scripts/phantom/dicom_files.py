@@ -306,7 +306,7 @@ def _dose_references(who: Identity, treatment: Treatment, rois: list[Roi]) -> li
 
 def _fraction_group(treatment: Treatment) -> Dataset:
     """All beams in one fraction group; only arcs have a meterset."""
-    sweeps = np.array([arc.sweep_deg for arc in treatment.arcs])
+    sweeps = np.array([abs(arc.sweep_deg) for arc in treatment.arcs])
     fraction_gy = treatment.total_gy / treatment.fractions
     shares = sweeps / sweeps.sum()
     beams = [

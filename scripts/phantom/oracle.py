@@ -2,8 +2,9 @@
 
 It shares nothing with planeval. A structure is the union of its contours, each drawn plane
 thickened by half the plane distance to both sides; loops combine by even-odd. Dose is trilinear
-between voxel centres and constant over the outer half voxel. Volumes and means come from a dense lattice of points, maxima from points that include the
-walls, the cut surfaces and every voxel centre inside, where a trilinear field has its maxima.
+between voxel centres and constant over the outer half voxel. Volumes and means come from a dense
+lattice of points, maxima from points that include the walls, the cut surfaces and every voxel
+centre inside, where a trilinear field has its maxima.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ class Drawing:
     drawn_mm: tuple[float, float]
     step_mm: float
     target_step_mm: float
+    tolerance_mm: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +76,19 @@ def draw(anatomy: Anatomy, drawing: Drawing, *, without: tuple[str, ...] = ()) -
     patient = Patient.build(anatomy)
     names = [name for name in patient.organs if name not in without]
     contours = draw_organs(
-        patient, names, drawing.planes_mm, step_mm=drawing.step_mm, drawn_mm=drawing.drawn_mm
+        patient,
+        names,
+        drawing.planes_mm,
+        step_mm=drawing.step_mm,
+        drawn_mm=drawing.drawn_mm,
+        tolerance_mm=drawing.tolerance_mm,
     )
     targets = grow_targets(patient, step_mm=drawing.target_step_mm)
     for name, field in (("CTV", targets.ctv), ("PTV", targets.ptv)):
         x_mm, y_mm, _ = field.axes_mm
-        contours[name] = draw_field(field.slice_at, x_mm, y_mm, drawing.planes_mm)
+        contours[name] = draw_field(
+            field.slice_at, (x_mm, y_mm), drawing.planes_mm, tolerance_mm=drawing.tolerance_mm
+        )
     filling = lattice_points(contours["PTV"], step_mm=2.0, layers=1)[0]
     x, y, z = np.round(filling.mean(axis=0), 1).tolist()
     return DrawnPatient(patient, targets, contours, filling, (x, y, z))
@@ -99,6 +107,7 @@ def draw_phase(drawn: DrawnPatient, drawing: Drawing, shift_mm: Point) -> Contou
         drawing.planes_mm,
         step_mm=drawing.step_mm,
         drawn_mm=drawing.drawn_mm,
+        tolerance_mm=drawing.tolerance_mm,
     )
     return organs["GTV"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 
 from planeval.errors import InvalidElement, MissingElement, UnreadableFile
@@ -25,13 +25,14 @@ __all__ = ["PYDICOM_FAILURES", "Item", "TextProblems", "unreadable"]
 PYDICOM_FAILURES = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
+    MemoryError,
     NameError,
-    NotImplementedError,
     OSError,
-    RecursionError,
+    RuntimeError,
     TypeError,
     ValueError,
     struct.error,

@@ -7,13 +7,16 @@ import math
 import numpy as np
 import shapely
 
-from planeval.dose.dvh import Dvh
+from planeval.dose.curve import CurveSums
+from planeval.dose.dvh import Dvh, HotSpot
+from planeval.dose.extremes import Extreme, ExtremeSearch
 from planeval.dose.field import DoseField
-from planeval.dose.sampling import DoseSamples, sample
+from planeval.dose.sampling import sample
 from planeval.geometry.coverage import Coverage, cover
+from planeval.geometry.stack import CapReading, PlaneFrame
 from planeval.model import Dose, Structure
 
-__all__ = ["cover_structure", "dose_volume_histogram", "sample_structure"]
+__all__ = ["cover_structure", "dose_volume_histogram"]
 
 LARGEST_DIVISION = 16
 """A dose voxel is never cut into more than 16 x 16 in-plane cells."""
@@ -38,13 +41,37 @@ def cover_structure(structure: Structure, field: DoseField) -> Coverage:
     return cover(slabs, field.lattice(low, high, int(np.clip(divide, 1, LARGEST_DIVISION))))
 
 
-def sample_structure(structure: Structure, dose: Dose) -> DoseSamples:
-    """Return the dose samples of a structure."""
-    field = DoseField(dose, structure.stack.frame)
-    return sample(cover_structure(structure, field), field)
-
-
 def dose_volume_histogram(structure: Structure, dose: Dose) -> Dvh:
     """Return the DVH of a structure in a dose."""
-    samples = sample_structure(structure, dose)
-    return Dvh.of_samples(structure.name, samples, structure.stack.frame)
+    field = DoseField(dose, structure.stack.frame)
+    coverage = cover_structure(structure, field)
+    sums = CurveSums(*field.range_gy(coverage.lattice))
+    search = ExtremeSearch(coverage)
+    for batch in sample(coverage, field):
+        sums.add(batch)
+        search.look(batch)
+    curves = {}
+    for reading in CapReading:
+        hottest, coldest = search.hottest(reading), search.coldest(reading)
+        if hottest is not None and coldest is not None and sums.has_cells(reading):
+            curves[reading] = sums.curve(reading, (coldest.gy, hottest.gy))
+    outside = {
+        reading: coverage.outside_cc[reading] + sums.undefined_cc(reading)
+        for reading in CapReading
+    }
+    frame = structure.stack.frame
+    return Dvh(
+        structure.name,
+        curves,
+        outside,
+        _spot(search.hottest(CapReading.CHOSEN), frame),
+        _spot(search.coldest(CapReading.CHOSEN), frame),
+    )
+
+
+def _spot(extreme: Extreme | None, frame: PlaneFrame) -> HotSpot | None:
+    """An extreme with its place in patient mm."""
+    if extreme is None:
+        return None
+    x, y, z = frame.to_patient(np.array([extreme.place_uvw]))[0]
+    return HotSpot(extreme.gy, (float(x), float(y), float(z)))

@@ -7,15 +7,15 @@ two are inverses of each other. The bounds place every cell wholly at its lowest
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planeval.dose.sampling import CellBatch
 from planeval.geometry.stack import CapReading
 
-__all__ = ["Curve", "curves_of_cells"]
+__all__ = ["Curve", "CurveSums"]
 
 Floats = NDArray[np.float64]
 
@@ -23,8 +23,10 @@ INTERVALS = 4096
 """Nodes per curve: 0.015 Gy for doses up to 60 Gy. Between them V is linear; against the exact sum over
 cells this moves D by less than 0.001 Gy."""
 
-POINT_MASS_INTERVALS = 1e-4
-"""A spread narrower than this part of a node interval is one dose."""
+NODES = INTERVALS + 1
+
+POINT_MASS_STEPS = 1e-3
+"""A spread narrower than this part of a node step is one dose."""
 
 JUMP_SHARE = 1e-5
 """Smallest share of the volume at one dose that is kept as a jump of its own."""
@@ -88,154 +90,152 @@ class Curve:
         return float(lower), float(upper)
 
 
-def curves_of_cells(
-    cc: Floats,
-    spread: tuple[Floats, Floats],
-    corners: tuple[Floats, Floats],
-    mean_gy: Floats,
-    readings: NDArray[np.uint8],
-    extremes_gy: dict[CapReading, tuple[float, float]],
-) -> dict[CapReading, Curve]:
-    """Build the curves of all cap readings of one structure.
+class CurveSums:
+    """Adds up batches of cells, and turns the sums into the curves of all cap readings.
 
-    Cells come with their volume, the ends of their even spread, their corner doses, their mean and
-    the readings they belong to; ``extremes_gy`` are the proven (min, max) per reading. Cells are
-    summed once per group of readings, on shared nodes.
+    ``low_gy`` and ``high_gy`` must bound every corner dose. Cells are summed once per group of
+    readings, on shared nodes.
     """
-    low = min(extremes[0] for extremes in extremes_gy.values())
-    high = max(extremes[1] for extremes in extremes_gy.values())
-    start, stop = np.clip(spread[0], low, high), np.clip(spread[1], low, high)
-    nodes = _nodes(low, high)
-    bound = _nodes(float(corners[0].min()), float(corners[1].max()))
-    groups = {
-        int(group): _sum_group(
-            cc, start, stop, corners, mean_gy, np.flatnonzero(readings == group), nodes, bound
+
+    def __init__(self, low_gy: float, high_gy: float) -> None:
+        self._low = low_gy
+        self._step = (high_gy - low_gy) / INTERVALS
+        self._groups: dict[CapReading, _GroupSum] = {}
+
+    def add(self, batch: CellBatch) -> None:
+        """Add the cells of a batch."""
+        group = self._groups.setdefault(batch.readings, _GroupSum())
+        group.undefined_cc += batch.undefined_cc
+        cc = batch.cc
+        if not len(cc):
+            return
+        for name, doses in (
+            ("cc_gy", batch.mean_gy), ("cc_low_gy", batch.low_gy), ("cc_high_gy", batch.high_gy)
+        ):  # fmt: skip
+            setattr(group, name, getattr(group, name) + float((cc * doses).sum()))
+        group.cc += float(cc.sum())
+        self._add_spreads(group, batch)
+        # a bound is rounded outward: the lowest corner down, the highest corner up to a node
+        low, high = self._in_steps(batch.low_gy), self._in_steps(batch.high_gy)
+        group.lower += np.bincount(low.astype(np.intp), weights=cc, minlength=NODES + 1)
+        group.upper += np.bincount(np.ceil(high).astype(np.intp), weights=cc, minlength=NODES + 1)
+
+    def curve(
+        self, reading: CapReading, extremes_gy: tuple[float, float]
+    ) -> Curve:
+        """The curve of a reading that has cells; ``extremes_gy`` are its proven (min, max)."""
+        total = sum(
+            (group for readings, group in self._groups.items() if readings & reading), _GroupSum()
         )
-        for group in np.unique(readings)
-    }
-    curves = {}
-    for reading, extremes in extremes_gy.items():
-        sums = [group for bits, group in groups.items() if bits & reading]
-        if sums and sum(group.cc for group in sums) > 0:
-            curves[reading] = _curve(sums, nodes, bound, extremes)
-    return curves
+        nodes = self._low + self._step * np.arange(NODES)
+        jumps = np.array(sorted(total.points), dtype=np.float64)
+        jump_cc = np.array([total.points[gy] for gy in jumps], dtype=np.float64)
+        is_jump = (jump_cc >= JUMP_SHARE * total.cc) | (self._step == 0)
+        self._spread_loose(total, jumps[~is_jump], jump_cc[~is_jump])
+        dose, volume = _with_jumps(nodes, _ramps(total.hinges), jumps[is_jump], jump_cc[is_jump])
+        dose, volume = _between(dose, volume, extremes_gy, total.cc)
+        return Curve(
+            dose, volume, nodes, _falling(total.lower), _falling(total.upper), total.cc,
+            total.cc_gy / total.cc, total.cc_low_gy / total.cc, total.cc_high_gy / total.cc,
+            *extremes_gy,
+        )  # fmt: skip
+
+    def has_cells(self, reading: CapReading) -> bool:
+        """Whether any volume of a reading has a dose."""
+        return any(group.cc > 0 for bits, group in self._groups.items() if bits & reading)
+
+    def undefined_cc(self, reading: CapReading) -> float:
+        """Volume of a reading inside the lattice whose dose is not defined."""
+        return sum(
+            group.undefined_cc for readings, group in self._groups.items() if readings & reading
+        )
+
+    def _in_steps(self, gy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Doses in node steps from the first node, 0 to INTERVALS."""
+        if self._step == 0:
+            return np.zeros(len(gy), dtype=np.float32)
+        steps = (gy - np.float32(self._low)) * np.float32(1 / self._step)
+        return np.clip(steps, 0, INTERVALS, out=steps)
+
+    def _add_spreads(self, group: _GroupSum, batch: CellBatch) -> None:
+        start, stop = self._in_steps(batch.from_gy), self._in_steps(batch.to_gy)
+        cc, width = batch.cc, stop - start
+        is_point = width <= POINT_MASS_STEPS
+        if is_point.any():
+            group.add_points(batch.mean_gy[is_point], cc[is_point])
+            keep = ~is_point
+            start, stop, width, cc = start[keep], stop[keep], width[keep], cc[keep]
+        weight = cc / width
+        _add_hinges(group.hinges, stop, weight)
+        _add_hinges(group.hinges, start, -weight)
+
+    def _spread_loose(self, total: _GroupSum, gy: Floats, cc: Floats) -> None:
+        """Many small volumes of one dose each are a smooth curve: spread each over one step."""
+        if not len(gy):
+            return
+        steps = (gy - self._low) / self._step
+        start, stop = np.maximum(steps - 0.5, 0), np.minimum(steps + 0.5, INTERVALS)
+        weight = cc / (stop - start)
+        _add_hinges(total.hinges, stop, weight)
+        _add_hinges(total.hinges, start, -weight)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _GroupSum:
     """What the cells of one group of readings add to a curve."""
 
-    cc: float
-    smooth_cc: Floats
-    jump_gy: Floats
-    jump_cc: Floats
-    lower_cc: Floats
-    upper_cc: Floats
-    mean: float
-    mean_low: float
-    mean_high: float
-
-
-def _nodes(low: float, high: float) -> Floats:
-    return np.linspace(low, high, INTERVALS + 1) if high > low else np.array([low])
-
-
-def _sum_group(
-    cc: Floats, start: Floats, stop: Floats, corners: tuple[Floats, Floats], mean: Floats,
-    member: NDArray[np.int64], nodes: Floats, bound: Floats,
-) -> _GroupSum:  # fmt: skip
-    if len(member) < len(cc):
-        cc, start, stop, mean = cc[member], start[member], stop[member], mean[member]
-        corners = (corners[0][member], corners[1][member])
-    smooth, jump_gy, jump_cc = _cumulative(cc, start, stop, nodes)
-    lower, upper = _bounds(cc, *corners, bound)
-    return _GroupSum(
-        float(cc.sum()), smooth, jump_gy, jump_cc, lower, upper,
-        float(cc @ mean), float(cc @ corners[0]), float(cc @ corners[1]),
+    __slots__ = (
+        "cc", "cc_gy", "cc_high_gy", "cc_low_gy", "hinges", "lower", "points", "undefined_cc",
+        "upper",
     )  # fmt: skip
 
+    def __init__(self) -> None:
+        self.cc = self.cc_gy = self.cc_low_gy = self.cc_high_gy = self.undefined_cc = 0.0
+        self.hinges = np.zeros(NODES + 1)
+        self.lower = np.zeros(NODES + 1)
+        self.upper = np.zeros(NODES + 1)
+        self.points: dict[float, float] = {}
 
-def _curve(
-    sums: Sequence[_GroupSum], nodes: Floats, bound: Floats, extremes: tuple[float, float]
-) -> Curve:
-    """Add up the groups of one reading."""
-    jump_gy, at = np.unique(np.concatenate([group.jump_gy for group in sums]), return_inverse=True)
-    jump_cc = np.bincount(
-        at, weights=np.concatenate([group.jump_cc for group in sums]), minlength=len(jump_gy)
-    )
-    smooth = np.sum([group.smooth_cc for group in sums], axis=0)
-    dose, volume = _with_jumps(nodes, smooth, jump_gy, jump_cc)
-    dose, volume = _between(dose, volume, *extremes)
-    total = sum(group.cc for group in sums)
-    return Curve(
-        dose,
-        volume,
-        bound,
-        np.sum([group.lower_cc for group in sums], axis=0),
-        np.sum([group.upper_cc for group in sums], axis=0),
-        total,
-        sum(group.mean for group in sums) / total,
-        sum(group.mean_low for group in sums) / total,
-        sum(group.mean_high for group in sums) / total,
-        *extremes,
-    )
+    def add_points(self, gy: NDArray[np.float32], cc: Floats) -> None:
+        """Add volumes that have one dose each."""
+        values, at = np.unique(gy, return_inverse=True)
+        for value, volume in zip(values.tolist(), np.bincount(at, weights=cc), strict=True):
+            self.points[value] = self.points.get(value, 0.0) + float(volume)
+
+    def __add__(self, other: _GroupSum) -> _GroupSum:
+        total = _GroupSum()
+        for name in self.__slots__:
+            if name != "points":
+                setattr(total, name, getattr(self, name) + getattr(other, name))
+        for points in (self.points, other.points):
+            for value, volume in points.items():
+                total.points[value] = total.points.get(value, 0.0) + volume
+        return total
 
 
-def _between(dose: Floats, volume: Floats, low: float, high: float) -> tuple[Floats, Floats]:
-    """Cut a curve to the extremes of its own reading."""
-    inside = (dose >= low) & (dose <= high)
-    dose, volume = dose[inside], volume[inside]
-    if not len(dose) or dose[0] > low:
-        dose = np.concatenate([[low], dose])
-        volume = np.concatenate([[volume[0] if len(volume) else 0.0], volume])
-    if dose[-1] < high:
-        dose, volume = np.append(dose, high), np.append(volume, 0.0)
-    return dose, volume
+def _add_hinges(hinges: Floats, at: NDArray[np.floating], weight: Floats) -> None:
+    """Add weighted hinges at places in node steps, each shared linearly by its two nodes."""
+    below = at.astype(np.intp)
+    upper = np.bincount(below, weights=weight * (at - below), minlength=NODES)
+    hinges[:NODES] += np.bincount(below, weights=weight, minlength=NODES) - upper
+    hinges[1:] += upper
 
 
-def _cumulative(
-    cc: Floats, start: Floats, stop: Floats, nodes: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """V of the smooth part at the nodes, and the doses and volumes of the jumps."""
-    low, high = float(nodes[0]), float(nodes[-1])
-    step = (high - low) / INTERVALS
-    width = stop - start
-    is_point = width <= POINT_MASS_INTERVALS * step
-    if not is_point.any():
-        return _ramps(cc, start, stop, nodes, step), np.zeros(0), np.zeros(0)
-    at, mass = np.unique(start[is_point], return_inverse=True)
-    jump_cc = np.bincount(mass, weights=cc[is_point], minlength=len(at))
-    is_jump = (jump_cc >= JUMP_SHARE * cc.sum()) | (step == 0)
-    # many small equal doses are a smooth curve: each is spread over one node interval
-    loose = at[~is_jump]
-    start = np.concatenate([start[~is_point], np.maximum(loose - step / 2, low)])
-    stop = np.concatenate([stop[~is_point], np.minimum(loose + step / 2, high)])
-    smooth = _ramps(np.concatenate([cc[~is_point], jump_cc[~is_jump]]), start, stop, nodes, step)
-    return smooth, at[is_jump], jump_cc[is_jump]
-
-
-def _ramps(cc: Floats, start: Floats, stop: Floats, nodes: Floats, step: float) -> Floats:
+def _ramps(hinges: Floats) -> Floats:
     """Sum of the falling ramps of all cells at the nodes, exactly.
 
-    A ramp is the difference of two hinges, cc / width x ((stop - d)+ - (start - d)+). A hinge at c is
-    linear on either side, so sharing its weight linearly between the two nodes around c and summing
-    twice gives its value at every node.
+    A ramp is the difference of two hinges, cc / width x ((stop - d)+ - (start - d)+). A hinge at c
+    is linear on either side, so sharing its weight linearly between the two nodes around c and
+    summing twice gives its value at every node.
     """
-    if not len(cc):
-        return np.zeros(len(nodes))
-    weight = cc / (stop - start)
-    hinges = np.zeros(len(nodes) + 1)
-    for place, sign in ((stop, 1.0), (start, -1.0)):
-        at = (place - nodes[0]) / step
-        below = np.minimum(at.astype(np.int64), len(nodes) - 1)
-        share = at - below
-        hinges += np.bincount(below, weights=sign * weight * (1 - share), minlength=len(hinges))
-        hinges[1:] += np.bincount(below, weights=sign * weight * share, minlength=len(nodes))
     slopes = np.cumsum(hinges[::-1])[::-1]
-    values = np.cumsum(slopes[::-1])[::-1][1:] * step
-    values = np.append(values, 0.0)[: len(nodes)]
+    values = np.cumsum(slopes[::-1])[::-1][1:]
     values[-1] = 0.0
     return np.maximum.accumulate(np.maximum(values, 0.0)[::-1])[::-1]
+
+
+def _falling(volumes: Floats) -> Floats:
+    """Volume at or above every node."""
+    return np.asarray(np.cumsum(volumes[NODES - 1 :: -1])[::-1])
 
 
 def _with_jumps(
@@ -254,18 +254,18 @@ def _with_jumps(
     return dose[order], volume[order]
 
 
-def _bounds(cc: Floats, low: Floats, high: Floats, nodes: Floats) -> tuple[Floats, Floats]:
-    """V with every cell at its lowest, and at its highest corner; rounded outward to the nodes."""
-    if len(nodes) == 1:
-        total = np.array([float(cc.sum())])
-        return total, total
-    scale = INTERVALS / (nodes[-1] - nodes[0])
-    floor = ((low - nodes[0]) * scale).astype(np.int64)
-    ceiling = np.ceil((high - nodes[0]) * scale).astype(np.int64)
-    lower, upper = (
-        np.cumsum(
-            np.bincount(np.clip(at, 0, INTERVALS), weights=cc, minlength=INTERVALS + 1)[::-1]
-        )[::-1]
-        for at in (floor, ceiling)
-    )
-    return lower, upper
+def _between(
+    dose: Floats, volume: Floats, extremes: tuple[float, float], total: float
+) -> tuple[Floats, Floats]:
+    """Cut a curve to the proven extremes: all volume at the lowest, none above the highest dose."""
+    low, high = extremes
+    at_ends = np.interp([low, high], dose, volume)
+    inside = (dose > low) & (dose < high)
+    at_high = volume[dose == high]
+    return (
+        np.concatenate([[low, low], dose[inside], [high, high]]),
+        np.concatenate(
+            [[total, min(total, at_ends[0])], volume[inside],
+             [at_high[0] if len(at_high) else at_ends[1], 0.0]]
+        ),
+    )  # fmt: skip

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planeval.dose.curve import Curve, curves_of_cells
-from planeval.dose.sampling import DoseSamples, Extreme
-from planeval.geometry.stack import CapReading, PlaneFrame
+from planeval.dose.curve import Curve
+from planeval.geometry.stack import CapReading
 from planeval.model import Value
 from planeval.units import Unit
 
@@ -62,31 +61,6 @@ class Dvh:
         self.coldest = coldest
         self._curves = curves
         self._outside = outside_cc
-
-    @classmethod
-    def of_samples(cls, name: str, samples: DoseSamples, frame: PlaneFrame) -> Dvh:
-        """Build the DVH of dose samples taken in a plane frame."""
-        extremes = {
-            reading: (samples.coldest[reading].gy, samples.hottest[reading].gy)
-            for reading in samples.hottest
-        }
-        curves = {}
-        if extremes:
-            curves = curves_of_cells(
-                samples.cc,
-                (samples.from_gy, samples.to_gy),
-                (samples.low_gy, samples.high_gy),
-                samples.mean_gy,
-                samples.readings,
-                extremes,
-            )
-        return cls(
-            name,
-            curves,
-            samples.outside_cc,
-            _spot(samples.hottest.get(CapReading.CHOSEN), frame),
-            _spot(samples.coldest.get(CapReading.CHOSEN), frame),
-        )
 
     @property
     def dose_gy(self) -> Floats:
@@ -363,10 +337,3 @@ def _cold_bounds(curve: Curve, hot_cc: float) -> Interval:
     if hot_cc <= 0:
         return curve.max_gy, float(curve.bound_gy[-1])
     return curve.dose_bounds(hot_cc)
-
-
-def _spot(extreme: Extreme | None, frame: PlaneFrame) -> HotSpot | None:
-    if extreme is None:
-        return None
-    x, y, z = frame.to_patient(np.array([extreme.place_uvw]))[0]
-    return HotSpot(extreme.gy, (float(x), float(y), float(z)))

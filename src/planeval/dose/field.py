@@ -48,6 +48,15 @@ class _Aligned:
             values = _interpolate(values, axis, self.centres[axis], lines)
         return np.asarray(values, dtype=np.float32)
 
+    def range_gy(self, nodes: tuple[Floats, Floats, Floats]) -> tuple[float, float]:
+        """Smallest and largest voxel around the nodes."""
+        window = tuple(
+            slice(max(int(np.searchsorted(centres, lines[0], side="right")) - 1, 0),
+                  int(np.searchsorted(centres, lines[-1])) + 1)
+            for centres, lines in zip(self.centres, nodes, strict=True)
+        )  # fmt: skip
+        return _bounds_gy(self.gy[window])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Oblique:
@@ -61,6 +70,15 @@ class _Oblique:
         w, v, u = np.meshgrid(*nodes, indexing="ij")
         points = self.frame.to_patient(np.stack([u.ravel(), v.ravel(), w.ravel()], axis=1))
         return trilinear(self.term, points).reshape(w.shape).astype(np.float32)
+
+    def range_gy(self, _nodes: tuple[Floats, Floats, Floats]) -> tuple[float, float]:
+        """Smallest and largest voxel of the whole term."""
+        return _bounds_gy(self.term.gy)
+
+
+def _bounds_gy(gy: NDArray[np.floating]) -> tuple[float, float]:
+    """Smallest and largest value, as the float32 that samples are."""
+    return float(np.float32(gy.min())), float(np.float32(gy.max()))
 
 
 class DoseField:
@@ -121,6 +139,14 @@ class DoseField:
     def cell_area_mm2(self) -> float:
         """Area of an undivided in-plane cell (the median one)."""
         return float(np.median(np.diff(self._u)) * np.median(np.diff(self._v)))
+
+    def range_gy(self, lattice: Lattice) -> tuple[float, float]:
+        """Bounds of the dose on a lattice (float32); the terms' own bounds are added up."""
+        low, high = 0.0, 0.0
+        for term in self.terms:
+            smallest, largest = term.range_gy((lattice.w_mm, lattice.v_mm, lattice.u_mm))
+            low, high = low + smallest, high + largest
+        return low, high
 
     def nodes(self, lattice: Lattice, first: int, last: int) -> NDArray[np.float32]:
         """Dose at the lattice lines' crossings on heights ``first`` to ``last`` inclusive.
@@ -231,14 +257,13 @@ def _interpolate(
     first, last = int(index[0]), int(index[-1]) + 1
     values = values[(slice(None),) * axis + (slice(first, last + 1),)]
     index = index - first
-    lower = np.take(values, index, axis=axis)
-    if not share.any():
-        return lower
+    if ((share == 0) | (share == 1)).all():
+        return np.take(values, index + (share == 1), axis=axis)
     shape = [1, 1, 1]
     shape[axis] = len(lines)
     weight = share.astype(np.float32).reshape(shape)
-    upper = np.take(values, index + 1, axis=axis)
-    return np.asarray(lower + weight * (upper - lower))
+    lower = np.take(values, index, axis=axis)
+    return np.asarray(lower + weight * (np.take(values, index + 1, axis=axis) - lower))
 
 
 def _window(lines: Floats, low: float, high: float) -> Floats:

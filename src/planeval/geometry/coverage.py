@@ -52,10 +52,9 @@ class Lattice:
         """Cells along v."""
         return len(self.v_mm) - 1
 
-    def cell_area_mm2(self, cells: Ints) -> Floats:
-        """Area of in-plane cells, given as row * columns + column."""
-        width, height = np.diff(self.u_mm), np.diff(self.v_mm)
-        return np.asarray(width[cells % self.columns] * height[cells // self.columns])
+    def cell_areas_mm2(self) -> Floats:
+        """Area of every in-plane cell, in the order row * columns + column."""
+        return np.outer(np.diff(self.v_mm), np.diff(self.u_mm)).ravel()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +105,10 @@ def cover(slabs: Sequence[Slab], lattice: Lattice) -> Coverage:
     polygons = list(areas.values())
     sheets = _sheets(polygons, lattice)
     area_mm2 = shapely.area(polygons) if polygons else np.zeros(0)
-    covered_mm2 = np.array([_covered_mm2(sheet, lattice) for sheet in sheets])
+    cell_mm2 = lattice.cell_areas_mm2()
+    covered_mm2 = np.array(
+        [cell_mm2[one.full].sum() + one.share @ cell_mm2[one.partial] for one in sheets]
+    )
     layers = [
         (numbers[id(slab.area)], low, high, interval, int(slab.readings))
         for slab in slabs
@@ -147,11 +149,6 @@ def _cut_heights(slab: Slab, edges: Floats) -> list[tuple[float, float, int]]:
     ]
 
 
-def _covered_mm2(sheet: Sheet, lattice: Lattice) -> float:
-    full = lattice.cell_area_mm2(sheet.full).sum()
-    return float(full + sheet.share @ lattice.cell_area_mm2(sheet.partial))
-
-
 def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     """Coverage of many polygons at once."""
     if not polygons:
@@ -160,14 +157,13 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     start, end, sign, owner = _cut_at_lines(start, end, sign, owner, lattice)
     rows, columns = lattice.rows, lattice.columns
     middle = (start + end) / 2
-    column = np.searchsorted(lattice.u_mm, middle[:, 0], side="right") - 1
-    row = np.searchsorted(lattice.v_mm, middle[:, 1], side="right") - 1
+    column = _cell_index(lattice.u_mm, middle[:, 0])
+    row = _cell_index(lattice.v_mm, middle[:, 1])
     keep = (row >= 0) & (row < rows) & (column < columns)
     if not keep.all():
         start, end, sign, owner = start[keep], end[keep], sign[keep], owner[keep]
         row, column = row[keep], column[keep]
-    beyond_left = column < 0
-    column[beyond_left] = 0
+    np.maximum(column, 0, out=column)
     width, height = np.diff(lattice.u_mm), np.diff(lattice.v_mm)
     x0, x1 = (
         np.clip((p[:, 0] - lattice.u_mm[column]) / width[column], 0.0, 1.0) for p in (start, end)
@@ -176,7 +172,7 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
         np.clip((p[:, 1] - lattice.v_mm[row]) / height[row], 0.0, 1.0) for p in (start, end)
     )
     cell = (owner * rows + row) * columns + column
-    touched, position = np.unique(cell, return_inverse=True)
+    touched, position = _ranked(cell, len(polygons) * rows * columns)
     own, carried = _integrals(x0, y0, x1, y1, sign, position, len(touched))
     before, after = _carry_along_rows(carried, touched // columns)
     m0, mx, my, mxy, mxx, myy = own
@@ -187,10 +183,40 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     share = np.minimum(m0[partial], 1.0)
     moments = np.stack([m[partial] / m0[partial] for m in (mx, my, mxy, mxx, myy)])
     full = _full_runs(touched, after[0], columns)
+    # the pieces come whole ones first, then cut ones: put each sheet's together
+    on_partial = np.flatnonzero(partial[position])
+    on_partial = on_partial[np.argsort(owner[on_partial], kind="stable")]
+    number = np.cumsum(partial) - 1
     return _split_by_sheet(
-        len(polygons), rows * columns, full, touched, partial, share, moments,
-        start, position,
+        len(polygons), rows * columns, full, touched[partial], share, moments,
+        start[on_partial], number[position[on_partial]], owner[on_partial],
     )  # fmt: skip
+
+
+def _cell_index(lines: Floats, at: Floats) -> Ints:
+    """Cell of each coordinate: -1 before the first line, the number of cells after the last."""
+    steps = np.diff(lines)
+    if np.ptp(steps) > 1e-9 * steps[0]:
+        return np.searchsorted(lines, at, side="right") - 1
+    index = np.floor((at - lines[0]) * (1.0 / steps[0]))
+    return np.clip(index, -1, len(steps), out=index).astype(np.int64)
+
+
+LARGEST_RANKING = 20_000_000
+"""Most cells for which a table of all of them is made; beyond, the cells are sorted instead."""
+
+
+def _ranked(cell: Ints, cells: int) -> tuple[Ints, Ints]:
+    """The distinct cells, rising, and the place of each given cell among them."""
+    if cells > LARGEST_RANKING:
+        touched, position = np.unique(cell, return_inverse=True)
+        return touched, position
+    is_touched = np.zeros(cells, dtype=bool)
+    is_touched[cell] = True
+    touched = np.flatnonzero(is_touched)
+    rank = np.empty(cells, dtype=np.int32)
+    rank[touched] = np.arange(len(touched), dtype=np.int32)
+    return touched, rank[cell]
 
 
 def _edges(polygons: Sequence[Any]) -> tuple[Floats, Floats, Floats, Ints]:
@@ -211,24 +237,26 @@ def _cut_at_lines(
 ) -> tuple[Floats, Floats, Floats, Ints]:
     """Cut edges at the lattice lines, so that every piece lies in one cell."""
     cuts_edge, cuts_t = [], []
+    is_cut = np.zeros(len(start), dtype=bool)
     for axis, lines in enumerate((lattice.u_mm, lattice.v_mm)):
-        first = np.searchsorted(lines, start[:, axis], side="right")
-        last = np.searchsorted(lines, end[:, axis], side="right")
+        first, last = (_cell_index(lines, p[:, axis]) for p in (start, end))
+        crossing = np.flatnonzero(first != last)
+        is_cut[crossing] = True
+        first, last = first[crossing], last[crossing]
         count = np.abs(last - first)
-        edge = np.repeat(np.arange(len(start)), count)
+        edge = np.repeat(crossing, count)
         nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-        rising = (last > first)[edge]
-        line = np.where(rising, first[edge] + nth, first[edge] - 1 - nth)
+        rising = np.repeat(last > first, count)
+        first = np.repeat(first, count)
+        line = np.where(rising, first + 1 + nth, first - nth)
         a, b = start[edge, axis], end[edge, axis]
         cuts_edge.append(edge)
         cuts_t.append(np.clip((lines[line] - a) / (b - a), 0.0, 1.0))
-    is_cut = np.zeros(len(start), dtype=bool)
-    for edge in cuts_edge:
-        is_cut[edge] = True
     whole, cut = np.flatnonzero(~is_cut), np.flatnonzero(is_cut)
     edge = np.concatenate([cut, *cuts_edge])
     t = np.concatenate([np.zeros(len(cut)), *cuts_t])
-    order = np.lexsort((t, edge))
+    # the end of one edge and the start of the next must not mix: t = 1 stays below the next edge
+    order = np.argsort(edge + 0.999999 * t, kind="stable")
     edge, t = edge[order], t[order]
     points = start[edge] + t[:, None] * (end[edge] - start[edge])
     ends = np.empty_like(points)
@@ -302,38 +330,25 @@ def _full_runs(touched: Ints, carry: Floats, columns: int) -> Ints:
 
 
 def _split_by_sheet(
-    sheets: int,
-    cells: int,
-    full: Ints,
-    touched: Ints,
-    partial: NDArray[np.bool_],
-    share: Floats,
-    moments: Floats,
-    outline: Floats,
-    position: Ints,
-) -> tuple[Sheet, ...]:
-    """Hand every sheet its own cells."""
+    sheets: int, cells: int, full: Ints, partial: Ints, share: Floats, moments: Floats,
+    outline_uv: Floats, outline_partial: Ints, outline_owner: Ints,
+) -> tuple[Sheet, ...]:  # fmt: skip
+    """Hand every sheet its own cells and outline."""
     bounds = np.arange(sheets + 1) * cells
-    partial_cells = touched[partial]
-    number = np.cumsum(partial) - 1
-    on_partial = partial[position]
-    outline, outline_cell = outline[on_partial], number[position[on_partial]]
-    order = np.argsort(outline_cell, kind="stable")
-    outline, outline_cell = outline[order], outline_cell[order]
     full_at = np.searchsorted(full, bounds)
-    partial_at = np.searchsorted(partial_cells, bounds)
-    outline_at = np.searchsorted(outline_cell, partial_at)
+    partial_at = np.searchsorted(partial, bounds)
+    outline_at = np.searchsorted(outline_owner, np.arange(sheets + 1))
     made = []
     for n in range(sheets):
         f, p, o = (slice(at[n], at[n + 1]) for at in (full_at, partial_at, outline_at))
         made.append(
             Sheet(
                 full[f] - bounds[n],
-                partial_cells[p] - bounds[n],
+                partial[p] - bounds[n],
                 share[p],
                 moments[:, p],
-                outline[o],
-                outline_cell[o] - partial_at[n],
+                outline_uv[o],
+                outline_partial[o] - partial_at[n],
             )
         )
     return tuple(made)

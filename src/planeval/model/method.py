@@ -27,7 +27,7 @@ class Method:
 
     caps: Literal["half", "none", "tapered"] = "half"
     between: Literal["prism", "interpolated"] = "prism"
-    lattice_cells: int = 20_000
+    lattice_cells: int = 10_000
 
     def __post_init__(self) -> None:
         if self.caps not in _CAPS:

@@ -1,8 +1,8 @@
 """The needs-attention list: one line for everything that a reader must not miss, in urgency order.
 
 Errors of the data first, then scope, prescriptions, failed rows, rows that could not be evaluated,
-rows near their limit, members that fail inside a passing group, structures not drawn, warnings of the
-data, and the review status of the protocol. Within each, protocol order.
+rows near their limit, members that fail inside a passing group, structures not drawn, warnings of
+the data, and the review status of the protocol. Within each, protocol order.
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ from planeval.protocol.inventory import (
     structure_rows,
     tps_rows,
 )
-from planeval.protocol.loading import Protocol
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Matcher
 from planeval.protocol.organs import standard_name
-from planeval.protocol.roles import Candidate, is_target
+from planeval.protocol.reading import Protocol
+from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
 from planeval.protocol.verdict import verdict
 
@@ -43,7 +43,7 @@ _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
 
 _D50 = grammar.parse("D50%[Gy]")
-_ORGAN_TYPES = ("ORGAN", "AVOIDANCE")
+_ORGAN_TYPES = ("ORGAN", "AVOIDANCE", "")
 
 
 def evaluate(
@@ -230,10 +230,12 @@ def _target_lines(
     *,
     targets: Sequence[str],
 ) -> Iterator[Attention]:
-    """Yield targets whose D50% does not fit: their own prescription, else the plan's only level."""
+    """Yield targets whose D50% does not fit their own prescription, else the plan's only level."""
     for row in prescriptions:
         if row.target:
-            line = prescription_line(row.target, row.total_gy, row.target_d50, is_own=True)
+            line = prescription_line(
+                row.target, row.total_gy, row.target_d50, is_own=row.kind != "SITE"
+            )
             if line is not None:
                 yield line
     levels = {row.total_gy for row in prescriptions}
@@ -269,12 +271,17 @@ def _not_judged(matcher: Matcher, rows: Sequence[Row | RowGroup]) -> tuple[Unjud
 
 
 def _is_organ(roi: Candidate) -> bool:
-    """Whether an ROI is a drawn organ: by its type, or by its name where the type says nothing."""
-    if roi.is_empty or is_target(roi) or standard_name(roi.name) == "External":
+    """Whether an ROI is a drawn organ: by its type, or by its name where the type says no target.
+
+    An ROI without a type counts unless its name says otherwise: an organ too many in the list is
+    better than one too few.
+    """
+    kind = roi.type.upper()
+    if roi.is_empty or is_target_name(roi.name) or standard_name(roi.name) == "External":
         return False
-    if roi.type.upper() in ("GTV", "CTV", "ITV", "PTV", "EXTERNAL"):
+    if kind in ("GTV", "CTV", "ITV", "PTV", "EXTERNAL"):
         return False
-    return roi.type.upper() in _ORGAN_TYPES or bool(standard_name(roi.name))
+    return bool(standard_name(roi.name)) or (kind in _ORGAN_TYPES and not is_helper(roi.name))
 
 
 def _leaves(items: Sequence[Row | RowGroup]) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""What a record says of the case itself: plans, dose, prescriptions, structures, points, origins."""
+"""What a record says of the case itself: plans, dose, prescriptions, structures, points."""
 
 from __future__ import annotations
 

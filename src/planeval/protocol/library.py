@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from planeval.errors import ProtocolError, ProtocolSyntax
-from planeval.protocol.loading import MAX_BYTES, Protocol, parse_protocol
+from planeval.protocol.reading import MAX_BYTES, Protocol, parse_protocol
 
 __all__ = ["Entry", "available", "load", "schema_text"]
 

@@ -202,7 +202,7 @@ class Matcher:
             {part: found.expression for part, found in parts.items() if found.expression},
         )
         evidence = "; ".join(
-            f"{part} is {found.match.name_in_plan} ({found.match.kind})"
+            f"{part} is {found.match.name_in_plan} ({found.match.kind}: {found.match.evidence})"
             for part, found in parts.items()
         )
         match = StructureMatch(

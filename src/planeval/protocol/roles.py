@@ -10,7 +10,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Candidate", "GtvReading", "gtv_of", "is_phase_copy", "is_target"]
+__all__ = [
+    "Candidate",
+    "GtvReading",
+    "gtv_of",
+    "is_helper",
+    "is_phase_copy",
+    "is_target",
+    "is_target_name",
+]
 
 _TARGET_TYPES = ("GTV", "CTV", "ITV", "PTV")
 _TARGET_NAME = re.compile(r"\s*[_-]?(igtv|gtv|ctv|itv|ptv)", re.IGNORECASE)
@@ -61,12 +69,22 @@ def is_phase_copy(name: str) -> bool:
     return _PHASE.search(name) is not None
 
 
+def is_target_name(name: str) -> bool:
+    """Whether a name begins as targets do: GTV, IGTV, CTV, ITV or PTV."""
+    return _TARGET_NAME.match(name) is not None
+
+
+def is_helper(name: str) -> bool:
+    """Whether a name says that the ROI was made from others: rings, margins, optimisation."""
+    return _DERIVED.search(name) is not None
+
+
 def is_target(candidate: Candidate) -> bool:
     """Whether an ROI is a target: by type or by name, copies on phases and helpers left out."""
     named = _TARGET_NAME.match(candidate.name) is not None
     if not (named or candidate.type.upper() in _TARGET_TYPES) or not candidate.is_usable:
         return False
-    return not (is_phase_copy(candidate.name) or _DERIVED.search(candidate.name))
+    return not (is_phase_copy(candidate.name) or is_helper(candidate.name))
 
 
 def gtv_of(candidates: Iterable[Candidate]) -> GtvReading:
@@ -88,7 +106,7 @@ def gtv_of(candidates: Iterable[Candidate]) -> GtvReading:
             excluded[candidate.name] = "it has no contours"
         elif is_phase_copy(candidate.name):
             phases[candidate.name] = "its name says that it belongs to one phase of a 4D-CT"
-        elif _DERIVED.search(candidate.name):
+        elif is_helper(candidate.name):
             excluded[candidate.name] = "its name says that it was made from a GTV"
         elif doubt:
             doubtful[candidate.name] = doubt

@@ -16,9 +16,9 @@ from planeval.model.rows import (
 )
 from planeval.protocol.applicability import Facts, applies
 from planeval.protocol.judge import Judgement, Tiers, judge, margin
-from planeval.protocol.loading import Protocol
 from planeval.protocol.measuring import Choice, Measurer, limit_mark, refers_to_prescription
 from planeval.protocol.naming import Found, Matcher
+from planeval.protocol.reading import Protocol
 from planeval.protocol.rules import group_of, metric_of
 from planeval.protocol.schema import AllOf, AnyOf, GroupSpec, Item, RowSpec
 from planeval.protocol.verdict import combine
@@ -38,8 +38,8 @@ class Judged:
 class RowJudge:
     """Judges the items of one protocol on one case.
 
-    ``targets`` are the ROIs that ``for_each: target`` runs over; ``is_effective`` says that the dose
-    is weighted, which every row then repeats.
+    ``targets`` are the ROIs that ``for_each: target`` runs over; ``is_effective`` says that the
+    dose is weighted, which every row then repeats.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class RowJudge:
     def _judgement(
         self, spec: RowSpec, scope: Outcome, found: Found, by_value: Judgement
     ) -> Judgement:
-        """Return the outcome of a counted row: scope, absence and evidence come before its value."""
+        """Return the outcome of a counted row: scope, absence, evidence, and then its value."""
         if scope.status is Status.NOT_APPLICABLE:
             return Judgement.settled(scope.status, scope.reason)
         if spec.if_absent == "not-applicable" and self._is_absent(found):

@@ -59,29 +59,35 @@ def metric_of(row: RowSpec, file: ProtocolFile) -> Metric:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A row or group with its path and the group around it."""
+    """A row or group with its path, the group around it, and its kind."""
 
     path: Path
     node: RowSpec | GroupSpec
     parent: GroupSpec | None
+    kind: RowKind | None
 
 
-def _places(items: tuple[Item, ...], path: Path, parent: GroupSpec | None) -> Iterator[_Place]:
-    """Yield every row and group of the file with its path."""
+def _places(
+    items: tuple[Item, ...],
+    path: Path,
+    parent: GroupSpec | None = None,
+    kind: RowKind | None = None,
+) -> Iterator[_Place]:
+    """Yield every row and group of the file with its path and the kind it has or inherits."""
     for index, item in enumerate(items):
         here: Path = (*path, index)
         if isinstance(item, RowSpec):
-            yield _Place(here, item, parent)
+            yield _Place(here, item, parent, kind or item.kind)
             continue
         group = group_of(item)
         here = (*here, "any" if isinstance(item, AnyOf) else "all")
-        yield _Place(here, group, parent)
-        yield from _places(group.members, (*here, "members"), group)
+        yield _Place(here, group, parent, kind or group.kind)
+        yield from _places(group.members, (*here, "members"), group, kind or group.kind)
 
 
 def faults(file: ProtocolFile) -> Iterator[Fault]:
     """Yield everything that is wrong with a file whose parts are valid."""
-    places = list(_places(file.constraints, ("constraints",), None))
+    places = list(_places(file.constraints, ("constraints",)))
     seen: set[str] = set()
     for place in places:
         if place.node.id in seen:
@@ -123,8 +129,8 @@ def _row_faults(place: _Place, row: RowSpec, file: ProtocolFile) -> Iterator[Fau
             "'if_absent: not-applicable' needs a group with 'needs_one_of' around it: what is not "
             "drawn must not pass",
         )
-    if place.parent is None and row.kind is not None:
-        yield from _comparison_faults(place, row, row.kind)
+    if place.kind is not None:
+        yield from _comparison_faults(place, row, place.kind)
 
 
 def _comparison_faults(place: _Place, row: RowSpec, kind: RowKind) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
 """The protocol file as models; the published ``protocol.schema.json`` is made of them.
 
 A model knows what can be wrong within itself; what takes the whole file to see is in
-:mod:`planeval.protocol.rules`, and :mod:`planeval.protocol.loading` reads text into the models with
+:mod:`planeval.protocol.rules`, and :mod:`planeval.protocol.reading` reads text into the models with
 file and line in every message.
 """
 
@@ -40,6 +40,7 @@ __all__ = [
     "RowSpec",
     "SourceSpec",
     "StructureSpec",
+    "json_schema",
 ]
 
 _TG101_DOI = "10.1118/1.3438081"
@@ -66,7 +67,7 @@ ComparisonText = Annotated[
 ]
 MetricText = Annotated[
     str,
-    Field(json_schema_extra=grammar.json_schema(allow_bare_biology=True)),  # type: ignore[arg-type]
+    Field(json_schema_extra=grammar.json_schema(allow_bare_biology=True)),
     AfterValidator(_checked_metric),
 ]
 Positive = Annotated[float, Field(gt=0, le=1000)]
@@ -333,3 +334,9 @@ class ProtocolFile(_Strict):
     sources: dict[Identifier, SourceSpec] = Field(default_factory=dict)
     structures: dict[StructureName, StructureSpec] = Field(default_factory=dict)
     constraints: tuple[Item, ...] = Field(min_length=1, max_length=500)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of protocol files; ``protocol.schema.json`` holds it."""
+    schema = ProtocolFile.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -18,6 +18,7 @@ from planeval.units import Unit
 
 __all__ = [
     "DASH",
+    "MINUS",
     "StatusCell",
     "ValueCell",
     "limit_cell",

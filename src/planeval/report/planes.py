@@ -1,8 +1,8 @@
 """Three orthogonal picture planes through a point, and what is sampled on them.
 
 A plane is given in patient LPS mm, whatever the orientation of the image and the dose. The usual
-view: axial from the feet (patient right on the left), coronal from the front, sagittal from the left
-side with the front of the patient on the left.
+view: axial from the feet (patient right on the left), coronal from the front, sagittal from
+the left side with the front of the patient on the left.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class PicturePlane:
             np.arange(rows) * step_mm, np.arange(columns) * step_mm, indexing="ij"
         )
         along = np.stack([right.ravel(), down.ravel()], axis=1)
-        return np.asarray(self.corner_mm) + along @ np.array([self.right, self.down])
+        return np.asarray(self.corner_mm + along @ np.array([self.right, self.down]))
 
     def project(self, points_xyz: Floats) -> Floats:
         """Return picture mm (right, down) of patient points, shape (n, 3) -> (n, 2)."""
@@ -105,7 +105,8 @@ def orthogonal_planes(box: Box, centre: Vector) -> tuple[PicturePlane, PicturePl
     x, y, z = centre
     return (
         PicturePlane(
-            "Axial", 2, z, (x0, y0, z), (1, 0, 0), (0, 1, 0), x1 - x0, y1 - y0, ("R", "L", "A", "P")
+            "Axial", 2, z, (x0, y0, z), (1, 0, 0), (0, 1, 0), x1 - x0, y1 - y0,
+            ("R", "L", "A", "P"),
         ),
         PicturePlane(
             "Coronal", 1, y, (x0, y, z1), (1, 0, 0), (0, 0, -1), x1 - x0, z1 - z0,
@@ -203,9 +204,9 @@ def _corners_of(grid: Grid) -> tuple[Floats, Floats]:
     return points.min(axis=0), points.max(axis=0)
 
 
-def hu_on(plane: PicturePlane, image: Image, hu: NDArray[np.int16], step_mm: float) -> Floats:
+def hu_on(plane: PicturePlane, image: Image, hu: NDArray[np.int16], *, step_mm: float) -> Floats:
     """Return linearly interpolated HU on a plane; beyond the image it is air."""
-    from scipy.ndimage import map_coordinates
+    from scipy.ndimage import map_coordinates  # noqa: PLC0415 - loads where it is used
 
     indices = image.grid.to_index(plane.points(step_mm)).T
     if hu.shape[0] == 1:
@@ -231,19 +232,14 @@ def inside_on(plane: PicturePlane, structure: Structure, step_mm: float) -> NDAr
     """Return which samples of a plane lie in a solid."""
     method = structure.method
     places = structure.stack.frame.to_plane(plane.points(step_mm))
+    order = np.argsort(places[:, 2], kind="stable")
+    places = places[order]
     inside = np.zeros(len(places), dtype=bool)
     for slab in structure.stack.slabs(method.caps, method.between):
-        if not slab.readings & CapReading.CHOSEN:
-            continue
-        u0, v0, u1, v1 = slab.area.bounds
-        near = np.flatnonzero(
-            (places[:, 2] >= slab.low_mm)
-            & (places[:, 2] < slab.high_mm)
-            & (places[:, 0] >= u0)
-            & (places[:, 0] <= u1)
-            & (places[:, 1] >= v0)
-            & (places[:, 1] <= v1)
-        )
-        if len(near):
-            inside[near] |= shapely.contains_xy(slab.area, places[near, 0], places[near, 1])
-    return inside.reshape(plane.shape(step_mm))
+        first, last = np.searchsorted(places[:, 2], [slab.low_mm, slab.high_mm])
+        if first < last and slab.readings & CapReading.CHOSEN:
+            shapely.prepare(slab.area)
+            inside[first:last] |= shapely.contains_xy(slab.area, places[first:last, :2])
+    back = np.empty_like(inside)
+    back[order] = inside
+    return back.reshape(plane.shape(step_mm))

@@ -64,7 +64,12 @@ def parse_protocol(content: bytes, name: str) -> Protocol:
     try:
         file = ProtocolFile.model_validate(_plain(document))
     except ValidationError as error:
-        found = [(_location(fault), _message(fault)) for fault in error.errors()]
+        # A list whose items are all at fault is also reported as too short: that is no news.
+        found = [
+            (_location(fault), _message(fault))
+            for fault in error.errors()
+            if not (fault["type"] == "too_short" and fault["input"])
+        ]
         raise ProtocolSyntax(_report(found, document, name)) from None
     found = [(fault.path, fault.message) for fault in faults(file)]
     if found:
@@ -124,7 +129,7 @@ def _event_fault(event: Event) -> str:
         return ""
     if event.anchor is not None:
         return "anchors and aliases ('&', '*') are not read; write the value out"
-    if event.tag is not None:
+    if getattr(event, "tag", None) is not None:
         return "tags are not read; remove the '!'"
     return ""
 
@@ -192,6 +197,7 @@ _EXPECTED = {
     "model_type": "expected a mapping of keys",
     "model_attributes_type": "expected a mapping of keys",
     "missing": "this key is needed and absent",
+    "too_short": "expected at least 1 item",
 }
 
 

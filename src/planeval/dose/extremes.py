@@ -1,0 +1,153 @@
+"""Extremes: the largest and the smallest dose at points of the closed solid.
+
+All corners of a full cell belong to the solid. In a partial cell the outline's vertices and lattice
+crossings do, on the layer's floor and ceiling; they are looked at only where the cell's corners could
+beat what is already proven. A bilinear field along a straight piece of outline may exceed its ends by
+a quarter of its cross term at most: that part of the band is what the corners bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planeval.dose.sampling import CellBatch, bilinear
+from planeval.geometry.coverage import Coverage
+from planeval.geometry.stack import CapReading
+
+__all__ = ["Extreme", "ExtremeSearch"]
+
+Doses = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """A dose found at a point of the closed solid, and its place (u, v, w) in mm."""
+
+    gy: float
+    place_uvw: tuple[float, float, float]
+
+
+class ExtremeSearch:
+    """Collects the hottest and the coldest point per cap reading from batches of cells."""
+
+    def __init__(self, coverage: Coverage) -> None:
+        self._coverage = coverage
+        self._found: dict[CapReading, tuple[_Best, _Best]] = {}
+
+    def look(self, batch: CellBatch) -> None:
+        """Look through the cells of one batch."""
+        pair = self._found.setdefault(batch.readings, (_Best(hot=True), _Best(hot=False)))
+        for best, corner in zip(pair, (batch.high_gy, batch.low_gy), strict=True):
+            self._look_for(best, corner, batch)
+
+    def hottest(self, reading: CapReading) -> Extreme | None:
+        """The largest dose of a reading, None where it has no cell."""
+        return self._of_reading(reading, _Best(hot=True), 0)
+
+    def coldest(self, reading: CapReading) -> Extreme | None:
+        """The smallest dose of a reading, None where it has no cell."""
+        return self._of_reading(reading, _Best(hot=False), 1)
+
+    def _of_reading(self, reading: CapReading, best: _Best, side: int) -> Extreme | None:
+        for readings, pair in self._found.items():
+            if readings & reading:
+                best.offer(pair[side].extreme)
+        return best.extreme
+
+    def _look_for(self, best: _Best, corner: Doses, batch: CellBatch) -> None:
+        """Full cells first, then the most promising layers: they rule most others out."""
+        full, partial = corner[: batch.full], corner[batch.full :]
+        if len(full):
+            at = best.pick(full)
+            if best.is_beaten_by(full[at]):
+                best.offer(self._corner(best, batch, at))
+        rivals = batch.full + np.flatnonzero(best.is_beaten_by(partial))
+        while len(rivals):
+            layer = batch.layer[rivals[best.pick(corner[rivals])]]
+            here = batch.layer[rivals] == layer
+            best.offer(self._outline(best, batch, int(layer), batch.cell[rivals[here]]))
+            rivals = rivals[~here]
+            rivals = rivals[best.is_beaten_by(corner[rivals])]
+
+    def _corner(self, best: _Best, batch: CellBatch, at: int) -> Extreme:
+        """The best corner of a cell."""
+        lattice = self._coverage.lattice
+        row, column = divmod(int(batch.cell[at]), lattice.columns)
+        local = int(batch.layer[at])
+        corners = np.stack(
+            [
+                plane[local, row : row + 2, column : column + 2]
+                for plane in (batch.floor, batch.ceiling)
+            ]
+        )
+        k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
+        return Extreme(
+            float(corners[k, j, i]),
+            (
+                float(lattice.u_mm[column + i]),
+                float(lattice.v_mm[row + j]),
+                self._height(batch, local, k),
+            ),
+        )
+
+    def _outline(self, best: _Best, batch: CellBatch, local: int, cells: Ints) -> Extreme | None:
+        """The best dose at the outline within some partial cells of a layer."""
+        coverage, lattice = self._coverage, self._coverage.lattice
+        sheet = coverage.sheets[int(coverage.layer_sheet[batch.layers[local]])]
+        wanted = np.zeros(len(sheet.partial), dtype=bool)
+        wanted[np.searchsorted(sheet.partial, cells)] = True
+        chosen = np.flatnonzero(wanted[sheet.outline_cell])
+        if not len(chosen):
+            return None
+        points, cell = sheet.outline_uv[chosen], sheet.partial[sheet.outline_cell[chosen]]
+        row, column = np.divmod(cell, lattice.columns)
+        u, v = lattice.u_mm, lattice.v_mm
+        x = np.clip((points[:, 0] - u[column]) / (u[column + 1] - u[column]), 0, 1)
+        y = np.clip((points[:, 1] - v[row]) / (v[row + 1] - v[row]), 0, 1)
+        doses = np.stack(
+            [
+                bilinear(
+                    [plane[local, row + b, column + a] for b in (0, 1) for a in (0, 1)], x, y, x * y
+                )
+                for plane in (batch.floor, batch.ceiling)
+            ]
+        )
+        k, n = (int(at) for at in np.unravel_index(best.pick(doses), doses.shape))
+        place = (float(points[n, 0]), float(points[n, 1]), self._height(batch, local, k))
+        return Extreme(float(doses[k, n]), place)
+
+    def _height(self, batch: CellBatch, local: int, side: int) -> float:
+        heights = (self._coverage.layer_low_mm, self._coverage.layer_high_mm)[side]
+        return float(heights[batch.layers[local]])
+
+
+class _Best:
+    """The best extreme so far: the hottest or the coldest."""
+
+    def __init__(self, *, hot: bool) -> None:
+        self.hot = hot
+        self.extreme: Extreme | None = None
+
+    def offer(self, extreme: Extreme | None) -> None:
+        """Take an extreme that beats the best so far."""
+        if extreme is not None and np.isfinite(extreme.gy) and self.is_beaten_by(extreme.gy):
+            self.extreme = extreme
+
+    def is_beaten_by(self, gy: Any) -> Any:
+        """Whether doses (a number or an array) are better than the best so far."""
+        if self.extreme is None:
+            return np.isfinite(gy)
+        return gy > self.extreme.gy if self.hot else gy < self.extreme.gy
+
+    def pick(self, gy: Doses) -> int:
+        """Position of the best of some doses; what is not finite never wins."""
+        at = int(np.argmax(gy) if self.hot else np.argmin(gy))
+        if np.isfinite(gy.flat[at]):
+            return at
+        gy = np.where(np.isfinite(gy), gy, -np.inf if self.hot else np.inf)
+        return int(np.argmax(gy) if self.hot else np.argmin(gy))

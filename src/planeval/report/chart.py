@@ -1,0 +1,241 @@
+"""The DVH chart: curves on shared doses for an interactive chart, and the same as vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planeval.model.record import EvaluationRecord
+from planeval.model.rows import LimitMark, Row
+from planeval.report.cells import limit_cell
+from planeval.report.colours import DASHES, Ink, ink
+from planeval.report.curves import Curve, largest_dose, volume_percent_at
+from planeval.report.text import visible
+
+__all__ = ["Chart", "ChartLine", "Mark", "Tick", "chart_data", "chart_of"]
+
+Floats = NDArray[np.float64]
+
+POINTS = 500
+"""Doses of the interactive chart: 0.13 Gy apart for 65 Gy."""
+
+LEFT, TOP, WIDTH, HEIGHT = 52.0, 34.0, 880.0, 380.0
+"""The plot area of the static chart, in its own units."""
+
+LONGEST_NAME = 64
+ACCEPTABLE_TIER = "acceptable"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on an axis and its text."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A limit on its curve, which must pass below it (or left), or above (or right).
+
+    ``is_outer`` marks the acceptable tier.
+    """
+
+    gy: float
+    percent: float
+    below: bool
+    is_outer: bool
+    text: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLine:
+    """A curve of the chart; ``path`` is its static form, ``percents`` are V at the shared doses."""
+
+    name: str
+    ink: Ink
+    dash: tuple[int, ...]
+    width: float
+    path: str
+    percents: tuple[float, ...]
+    total_cc: float
+    outside_cc: float
+    is_target: bool
+    shown: bool
+    judged: bool
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The DVH chart. ``rx_gy`` is what 100 % on the upper axis stands for, None without."""
+
+    lines: tuple[ChartLine, ...]
+    doses_gy: tuple[float, ...]
+    x_ticks: tuple[Tick, ...]
+    top_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    rx_gy: float | None
+    rx_text: str
+    left: float = LEFT
+    top: float = TOP
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def chart_of(curves: Sequence[Curve], record: EvaluationRecord) -> Chart | None:
+    """Return the chart of these curves with the limits of the record; None without a curve."""
+    highest = largest_dose(curves)
+    if not curves or highest <= 0:
+        return None
+    step = _step(highest / 8)
+    end = math.ceil(highest * 1.01 / step) * step
+    doses = np.linspace(0.0, end, POINTS)
+    everything = not any(curve.starts_visible for curve in curves)
+    marks = _marks(record)
+    turns = iter(range(len(curves)))
+    lines = tuple(
+        _line(curve, doses, marks.get(curve.name, []), _dash(curve, turns), everything)
+        for curve in curves
+    )
+    rx = max((each.total_gy for each in record.prescriptions), default=None)
+    return Chart(
+        lines,
+        tuple(np.round(doses, 4).tolist()),
+        tuple(
+            Tick(LEFT + WIDTH * gy / end, f"{gy:g}") for gy in np.arange(0, end + step / 2, step)
+        ),
+        _percent_ticks(rx, end),
+        tuple(
+            Tick(TOP + HEIGHT * (1 - percent / 100), str(percent)) for percent in range(0, 101, 20)
+        ),
+        rx,
+        f"% of {rx:.12g} Gy" if rx else "",
+    )
+
+
+def chart_data(chart: Chart) -> dict[str, Any]:
+    """Return what the interactive chart needs, as plain data; names are made visible text."""
+    return {
+        "doses": chart.doses_gy,
+        "rx": chart.rx_gy,
+        "rxText": chart.rx_text,
+        "series": [
+            {
+                "name": visible(line.name, LONGEST_NAME),
+                "light": line.ink.light,
+                "dark": line.ink.dark,
+                "dash": line.dash,
+                "width": line.width,
+                "shown": line.shown,
+                "target": line.is_target,
+                "judged": line.judged,
+                "cc": float(f"{line.total_cc:.9g}"),
+                "percent": line.percents,
+                "marks": [
+                    {
+                        "gy": mark.gy,
+                        "percent": float(f"{mark.percent:.9g}"),
+                        "below": mark.below,
+                        "hollow": mark.is_outer,
+                        "text": visible(mark.text),
+                    }
+                    for mark in line.marks
+                ],
+            }
+            for line in chart.lines
+        ],
+    }
+
+
+def _step(rough: float) -> float:
+    """Return the nearest larger round step: 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+
+
+def _percent_ticks(rx_gy: float | None, end: float) -> tuple[Tick, ...]:
+    if not rx_gy:
+        return ()
+    step = 20 if 100 * end / rx_gy < 250 else 50
+    percents = range(0, int(100 * end / rx_gy) + 1, step)
+    return tuple(
+        Tick(LEFT + WIDTH * percent * rx_gy / 100 / end, str(percent)) for percent in percents
+    )
+
+
+def _dash(curve: Curve, turns: Any) -> tuple[int, ...]:
+    """Targets are solid; the others take the patterns in turn."""
+    return () if curve.is_target else DASHES[next(turns) % len(DASHES)]
+
+
+def _line(
+    curve: Curve,
+    doses: Floats,
+    marks: Sequence[tuple[LimitMark, str]],
+    dash: tuple[int, ...],
+    everything: bool,
+) -> ChartLine:
+    percents = volume_percent_at(curve, doses)
+    end = float(doses[-1])
+    return ChartLine(
+        curve.name,
+        ink(curve.colour),
+        dash,
+        2.6 if curve.is_target else 1.5,
+        _path(doses, percents, curve),
+        tuple(np.round(percents, 3).tolist()),
+        curve.total_cc,
+        curve.outside_cc,
+        curve.is_target,
+        everything or curve.starts_visible,
+        curve.judged,
+        tuple(_mark(mark, text, curve, end) for mark, text in marks),
+    )
+
+
+def _path(doses: Floats, percents: Floats, curve: Curve) -> str:
+    """Return the static curve, down to the last dose of the structure."""
+    last = float(curve.dose_gy[-1])
+    kept = doses < last
+    x = LEFT + WIDTH * np.append(doses[kept], last) / doses[-1]
+    ends = np.append(percents[kept], volume_percent_at(curve, np.array([last])))
+    y = TOP + HEIGHT * (1 - ends / 100)
+    steps = [f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True)]
+    unique = [step for step, before in zip(steps, [None, *steps], strict=False) if step != before]
+    return "M" + "L".join([*unique, f"{x[-1]:.1f} {TOP + HEIGHT:.1f}"])
+
+
+def _mark(mark: LimitMark, text: str, curve: Curve, end: float) -> Mark:
+    percent = min(100.0 * mark.volume_cc / curve.total_cc, 100.0)
+    return Mark(
+        mark.dose_gy,
+        percent,
+        mark.below,
+        mark.tier == ACCEPTABLE_TIER,
+        text,
+        LEFT + WIDTH * min(mark.dose_gy / end, 1.0),
+        TOP + HEIGHT * (1 - percent / 100),
+    )
+
+
+def _marks(record: EvaluationRecord) -> dict[str, list[tuple[LimitMark, str]]]:
+    """Return the limit marks of all rows by the curve they belong to, each with its words."""
+    found: dict[str, list[tuple[LimitMark, str]]] = {}
+    for row in record.flat_rows():
+        for mark in row.marks:
+            name = row.match.name_in_plan if mark.structure == row.structure else mark.structure
+            found.setdefault(name, []).append((mark, _mark_text(row, mark)))
+    return found
+
+
+def _mark_text(row: Row, mark: LimitMark) -> str:
+    limit = row.acceptable if mark.tier == ACCEPTABLE_TIER else row.per_protocol
+    return f"{row.structure} {row.metric} {limit_cell(limit)} ({mark.tier.replace('_', ' ')})"

@@ -1,0 +1,232 @@
+"""Three slices through the target: CT at W350/L40, isodose lines and outlines as vectors.
+
+Lengths in a picture are mm, (right, down) from its left upper corner.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planeval.case import Case
+from planeval.errors import GeometryError
+from planeval.model import Image, Structure
+from planeval.model.record import EvaluationRecord
+from planeval.report.cells import MINUS, number_text
+from planeval.report.colours import ISODOSES, LIMIT_LINE, ink
+from planeval.report.lines import label_place, outline_on, svg_path, traced
+from planeval.report.planes import (
+    PicturePlane,
+    centre_of,
+    dose_on,
+    hu_on,
+    orthogonal_planes,
+    view_box,
+)
+from planeval.units import Unit
+
+__all__ = [
+    "IsodoseLine",
+    "Level",
+    "Outline",
+    "SlicePicture",
+    "Slices",
+    "isodose_levels",
+    "slices_of",
+]
+
+WINDOW_HU = 350.0
+LEVEL_HU = 40.0
+"""The display window of the source of the liver protocols (Zhai 2025)."""
+
+WEBP_QUALITY = 80
+MOST_PIXELS = 440
+SMALLEST_PIXEL_MM = 0.7
+DOSE_STEP_MM = 1.0
+SAME_LEVEL_GY = 0.25
+"""A limit closer than this to a percent level is not drawn again."""
+
+Floats = NDArray[np.float64]
+Spot = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """An isodose level: Gy, its text, its line colour, and whether it is a limit."""
+
+    gy: float
+    text: str
+    colour: str
+    is_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A structure in a picture: its path (SVG), its colour, whether it is a target."""
+
+    name: str
+    path: str
+    colour: str
+    is_target: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IsodoseLine:
+    """A level in a picture: its path (SVG) and where its label stands, None without room."""
+
+    level: Level
+    path: str
+    label: Spot | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePicture:
+    """One picture. ``image`` is a data URI, empty without CT; ``cross`` is where the others cut."""
+
+    plane: PicturePlane
+    position: str
+    image: str
+    outlines: tuple[Outline, ...]
+    isodoses: tuple[IsodoseLine, ...]
+    cross: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The three pictures, why they are cut there, and the levels that appear in any of them."""
+
+    pictures: tuple[SlicePicture, ...]
+    reason: str
+    levels: tuple[Level, ...]
+    outlined: tuple[Outline, ...]
+    has_ct: bool
+    rx_text: str
+
+
+def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Slices | None:
+    """Return the three pictures with the outlines of these structures; None without any place."""
+    centre, box = centre_of(case, record), view_box(case)
+    if centre is None or box is None:
+        return None
+    rx_gy, rx_text = _reference(record)
+    levels = isodose_levels(record, rx_gy)
+    ct = (case.image, case.image.hu()) if case.image else None
+    structures = [case.structures[name] for name in names if name in case.structures]
+    pictures = tuple(
+        SlicePicture(
+            plane,
+            f"{'xyz'[plane.axis]} = {plane.position_mm:.1f} mm".replace("-", MINUS),
+            _webp(plane, *ct) if ct else "",
+            tuple(_outlines(plane, structures)),
+            tuple(_isodoses(case, plane, levels)),
+            _spot(plane.project(np.array([centre.point_mm]))[0]),
+        )
+        for plane in orthogonal_planes(box, centre.point_mm)
+    )
+    seen = {line.level for picture in pictures for line in picture.isodoses}
+    outlined = {line.name: line for picture in pictures for line in picture.outlines}
+    return Slices(
+        pictures,
+        centre.reason,
+        tuple(level for level in levels if level in seen),
+        tuple(outlined[each.name] for each in structures if each.name in outlined),
+        ct is not None,
+        rx_text,
+    )
+
+
+def _reference(record: EvaluationRecord) -> tuple[float | None, str]:
+    """Return the highest prescription, which 100 % stands for, in Gy and in words."""
+    if not record.prescriptions:
+        return None, ""
+    highest = max(record.prescriptions, key=lambda rx: rx.total_gy)
+    target = f" to {highest.target}" if highest.target else ""
+    return highest.total_gy, f"{highest.total_gy:.12g} Gy{target}"
+
+
+def isodose_levels(record: EvaluationRecord, rx_gy: float | None) -> tuple[Level, ...]:
+    """Return the levels to draw, hot to cold: percents of the prescription, and limits in Gy.
+
+    Limits are the doses of the judged rows' limit marks and their limits in Gy. Without a
+    prescription the percents are of the largest dose.
+    """
+    maximum = record.dose.maximum.number if record.dose else None
+    full = rx_gy or maximum or 0.0
+    levels = [
+        Level(
+            full * percent / 100,
+            f"{number_text(full * percent / 100)} Gy · {percent:g} %",
+            colour,
+        )
+        for percent, colour in ISODOSES
+        if full
+    ]
+    known = [level.gy for level in levels]
+    for gy in sorted(_limit_doses(record)):
+        if all(abs(gy - other) > SAME_LEVEL_GY for other in known):
+            share = f" · {100 * gy / full:.0f} %" if full else ""
+            levels.append(Level(gy, f"{number_text(gy)} Gy{share}, a limit", LIMIT_LINE, True))
+            known.append(gy)
+    return tuple(sorted(levels, key=lambda level: -level.gy))
+
+
+def _limit_doses(record: EvaluationRecord) -> set[float]:
+    rows = [row for row in record.flat_rows() if row.is_counted]
+    marks = {mark.dose_gy for row in rows for mark in row.marks}
+    limits = {
+        limit.limit
+        for row in rows
+        for limit in (row.per_protocol, row.acceptable)
+        if limit is not None and limit.unit is Unit.GY and ":" not in row.metric
+    }
+    return {gy for gy in marks | limits if gy > 0}
+
+
+def _spot(place: Floats) -> Spot:
+    return float(place[0]), float(place[1])
+
+
+def _webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
+    """Return the image on a plane as a grey WebP picture in a data URI, at the display window."""
+    from PIL import Image as Picture  # noqa: PLC0415 - loads where it is used
+
+    step = max(SMALLEST_PIXEL_MM, max(plane.width_mm, plane.height_mm) / MOST_PIXELS)
+    hu = hu_on(plane, image, volume, step_mm=step)
+    grey = np.clip((hu - (LEVEL_HU - WINDOW_HU / 2)) / WINDOW_HU, 0, 1)
+    stream = io.BytesIO()
+    picture = Picture.fromarray(np.round(grey * 255).astype(np.uint8))
+    picture.save(stream, "WEBP", quality=WEBP_QUALITY, method=4)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _outlines(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[Outline]:
+    for structure in structures:
+        try:
+            lines = outline_on(plane, structure)
+        except GeometryError:
+            continue  # one plane of unknown thickness: the inventory says so
+        path = svg_path(lines, closed=True)
+        if path:
+            target = structure.type.upper() in ("GTV", "CTV", "PTV")
+            yield Outline(structure.name, path, ink(structure.colour).dark, target)
+
+
+def _isodoses(case: Case, plane: PicturePlane, levels: Sequence[Level]) -> Iterator[IsodoseLine]:
+    if case.dose is None:
+        return
+    dose = dose_on(plane, case.dose, DOSE_STEP_MM)
+    if not np.isfinite(dose).any():
+        return
+    taken: list[Spot] = []
+    for level in levels:
+        lines = traced(dose, level.gy, DOSE_STEP_MM)
+        path = svg_path(lines, closed=False)
+        if path:
+            label = label_place(lines, taken, plane)
+            taken += [label] if label else []
+            yield IsodoseLine(level, path, label)
