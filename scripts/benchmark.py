@@ -293,9 +293,7 @@ def _print_ratios(timed: dict[str, Program]) -> None:
         ("dicompyler-core", "planeval dvh", "at least", 15.0),
         ("planeval evaluate", "planeval dvh", "at most", 4.0),
     )
-    print(
-        "\naims (ratio of medians [lowest to highest ratio of a round]; what was not run is left out)"
-    )
+    print("\naims (ratio of medians [lowest to highest of a round]; what was not run is left out)")
     for above, below, kind, aim in aims:
         if above in timed and below in timed:
             ratio, low, high = _ratio(timed[above].seconds, timed[below].seconds)

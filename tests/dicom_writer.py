@@ -71,7 +71,7 @@ class Roi:
     """An ROI to write. ``contours`` are (n, 3) patient mm; None leaves the ContourSequence away.
 
     ``geometric_type`` is one term for all contours or one per contour. ``texts`` replaces the
-    ContourData of contours by raw text where given (None keeps the numbers).
+    ContourData of contours by raw text where given (None keeps the numbers); it need not be legal.
     """
 
     name: str
@@ -405,10 +405,9 @@ class CaseWriter:
                 contour.ContourImageSequence = [_reference(CT_IMAGE, uid)]
             text = roi.texts[index] if roi.texts is not None else None
             if text is None:
-                text = "\\".join(f"{value:.{roi.decimals}f}" for value in array.ravel())
-            data = text.encode("ascii")
-            vr = "UN" if len(data) > 0xFFFE else "DS"
-            contour.add_new(0x30060050, vr, data if vr == "UN" else text.split("\\"))
+                contour.ContourData = [f"{value:.{roi.decimals}f}" for value in array.ravel()]
+            else:
+                contour.add_new(0x30060050, "OB", text.encode() + b" " * (len(text) % 2))
             contours.append(contour)
         item.ContourSequence = contours
         return item

@@ -170,7 +170,8 @@ def _liver(cavity: Shape, kidney: Shape, cava: Shape, gallbladder: Shape) -> Sha
     whole = whole.minus(below, gap_mm=0.0, radius_mm=16) & cavity
     bed = tube([(-62, 64, -2), (-60, 70, -50), (-60, 66, -100)], [24, 27, 25])
     whole = whole.minus(kidney, bed, gap_mm=3.0, radius_mm=8)
-    return whole.minus(cava, gallbladder, gap_mm=0.5, radius_mm=4)
+    fissure = tube([(-48, -36, -18), (-30, -30, -22), (-4, -26, -28)], [9, 10, 12])
+    return whole.minus(cava, gallbladder, fissure, gap_mm=0.5, radius_mm=4)
 
 
 def _gut(anatomy: Anatomy) -> dict[str, Shape]:
@@ -222,12 +223,13 @@ def _chest(cavity: Shape, liver: Shape, spleen: Shape, stomach: Shape, heart: Sh
     right = ellipsoid((-86, 8, 135), (64, 88, 130))
     left = ellipsoid((90, 10, 135), (60, 84, 125))
     mediastinum = column((0, 28), (30, 46))
-    # The pulmonary ligament side of the dome: keeps the right base a crescent, never a ring.
-    ligament = tube([(-58, -8, 50), (-46, -8, 76), (-20, -8, 92)], [24, 20, 16])
+    # Where the diaphragm meets mediastinum and wall: keeps the bases crescents, never rings.
+    ligament = tube([(-68, -6, 52), (-50, -8, 74), (-20, -8, 90)], [26, 22, 18])
     both = (right | left) & cavity
     dome = ellipsoid((50, -8, 36), (52, 50, 43))
     both = both.minus(liver, spleen, stomach, dome, gap_mm=4.0, radius_mm=5.0)
-    return both.minus(heart, mediastinum, ligament, gap_mm=2.0, radius_mm=6.0)
+    recess = tube([(104, 30, 40), (118, 32, 56), (140, 34, 72)], [26, 18, 14])
+    return both.minus(heart, mediastinum, ligament, recess, gap_mm=2.0, radius_mm=6.0)
 
 
 def _model(anatomy: Anatomy) -> tuple[dict[str, Shape], dict[str, Shape]]:
@@ -248,7 +250,7 @@ def _model(anatomy: Anatomy) -> tuple[dict[str, Shape], dict[str, Shape]]:
     gallbladder = tube([(-46, -34, -22), (-56, -58, -38)], [11, 14])
     liver = _liver(cavity, kidney_r, cava, gallbladder)
     heart = (ellipsoid((22, -34, 112), (58, 48, 52)) & cavity).minus(liver, gap_mm=5, radius_mm=6)
-    spleen = (ellipsoid((106, 30, 24), (31, 50, 44)) & cavity).minus(kidney_l, radius_mm=6)
+    spleen = (ellipsoid((106, 30, 20), (31, 50, 40)) & cavity).minus(kidney_l, radius_mm=6)
     vessels = _portal(anatomy)
     gut = _gut(anatomy)
     bones = (spine["bodies"], aorta, cava)

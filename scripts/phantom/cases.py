@@ -132,7 +132,7 @@ def hepatic_pvtt(folder: Path) -> None:
     grid = _grid_around(drawn, 2.5, -502.0, -322.0, (0.4, 0.7, 0.9))
     arcs = _partial_arcs(drawn.isocentre_mm)
     model = model_dose(drawn, grid, arcs[0], step_deg=4.0, seed=21)
-    dose_gy = Fit.of(drawn, model, grid, total_gy=55.0).with_liver_mean(16.0)
+    dose_gy = Fit.of(drawn, model, grid, total_gy=55.0).with_liver_mean(16.8)
     _clear(folder)
     lattice = CtLattice((-199.2, -302.5), 1.953125, 160, 208, seed=1000)
     uids = _write_ct_series(

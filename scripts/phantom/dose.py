@@ -19,6 +19,7 @@ from phantom.targets import SampledField
 SOURCE_AXIS_MM = 1000.0
 ATTENUATION_PER_MM = 0.0042
 PIXEL_MM = 2.0
+LEAKAGE = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +92,7 @@ def arc_bath(
     flat_x, flat_y = (a.ravel() for a in np.meshgrid(x, y))
     iso = arcs.isocentre_mm
     angles = arcs.angles_deg(step_deg)
-    weights = 1.0 + 0.3 * np.random.default_rng(seed).uniform(-1.0, 1.0, angles.size)
+    weights = 1.0 + 0.7 * np.random.default_rng(seed).uniform(-1.0, 1.0, angles.size)
     total = np.zeros((z.size, flat_x.size))
     for angle, weight in zip(angles, weights, strict=True):
         fluence, low = _aperture(*project(target_mm, iso, angle))
@@ -105,9 +106,10 @@ def arc_bath(
         beam = np.exp(-ATTENUATION_PER_MM * depth) * (1.0 - np.exp(-depth / 4.0)) * magnified**2
         total += weight * beam * map_coordinates(fluence, index, order=1)
     bath = total.reshape(grid.shape)
-    scatter = gaussian_filter(bath, [14.0 / s for s in grid.spacing_mm[::-1]])
-    bath = bath + 0.10 * scatter
-    return bath / grid.sample(bath, np.array([iso]))[0]
+    for width_mm, share in ((14.0, 0.10), (40.0, 0.06)):
+        bath = bath + share * gaussian_filter(bath, [width_mm / s for s in grid.spacing_mm[::-1]])
+    bath = bath / grid.sample(bath, np.array([iso]))[0] + LEAKAGE
+    return bath * _in_trunk(flat_x, flat_y, body_mm).reshape(grid.shape[1:])
 
 
 def _aperture(u: Array, v: Array) -> tuple[Array, tuple[float, float]]:
@@ -120,6 +122,13 @@ def _aperture(u: Array, v: Array) -> tuple[Array, tuple[float, float]]:
     mask[rows, columns] = 1.0
     filled = (gaussian_filter(mask, 1.2) > 0.12).astype(float)
     return gaussian_filter(filled, 3.2 / PIXEL_MM), low
+
+
+def _in_trunk(x: Array, y: Array, body_mm: tuple[float, float, float, float]) -> Array:
+    """1 in the trunk, 0 in air, with a soft edge a few millimetres outside the skin."""
+    cx, cy, a, b = body_mm
+    norm = (np.abs((x - cx) / a) ** 2.25 + np.abs((y - cy) / b) ** 2.25) ** (1 / 2.25)
+    return np.clip((1.05 - norm) / 0.03, 0.0, 1.0)
 
 
 def _depth_mm(

@@ -1,4 +1,6 @@
 from . import errors as errors
+from . import protocol as protocol
+from . import report as report
 from .case import Case as Case
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError

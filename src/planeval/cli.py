@@ -11,11 +11,13 @@ import json
 import logging
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +143,7 @@ def evaluate(
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:
-        pe.report.terminal.show(pe.report.terminal.evaluation_table(result.record))
+        _show(pe.report.terminal.evaluation_table(result.record))
         if out is not None:
             click.echo(f"written to {out}", err=True)
     return _exit_code(result.verdict.value, fail_on)
@@ -165,13 +167,13 @@ def dvh(
 ) -> int:
     """Compute DVHs and metrics of structures; no protocol needed."""
     case = _case(reading)
-    table = pe.report.dvh_table.of_case(case, names, metrics)
+    table = pe.report.dose_table.dose_table(case, names, metrics)
     if out is not None:
         _write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
     if as_json:
         click.echo(table.to_json(), nl=False)
     else:
-        pe.report.terminal.show(pe.report.terminal.dvh_table(table))
+        _show(table.terminal())
     return 0
 
 
@@ -182,9 +184,9 @@ def inspect(paths: tuple[Path, ...], as_json: bool) -> int:
     """Show what a folder holds: objects, links, plans, structures."""
     inventory = pe.scan(*paths)
     if as_json:
-        click.echo(pe.report.inventory.to_json(inventory), nl=False)
+        click.echo(pe.report.folder_table.folder_json(inventory), nl=False)
     else:
-        pe.report.terminal.show(pe.report.inventory.tables(inventory))
+        _show(pe.report.folder_table.folder_table(inventory))
     return 0 if inventory.plans else EXIT_INPUT
 
 
@@ -193,17 +195,227 @@ def inspect(paths: tuple[Path, ...], as_json: bool) -> int:
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("planeval-demo"),
     show_default=True, help="Folder to write the case and its report to.",
 )  # fmt: skip
-@click.pass_context
-def demo(ctx: click.Context, out: Path) -> int:
+def demo(out: Path) -> int:
     """Write the synthetic liver case and its report into a folder."""
-    source = _demo_case()
-    target = out / "hepatic-pvtt"
-    _copy_tree(source, target)
-    click.echo(f"synthetic case in {target}", err=True)
-    return int(
-        ctx.invoke(
-            evaluate, paths=(target,), protocol="hcc-zhai2025", mapping=(), out=out / "report",
-            formats="html,json,csv", as_json=False, fail_on="fail", rx=(), fx=None,
-            caps="half", between="prism",
+    case = out / "hepatic-pvtt"
+    shutil.copytree(_demo_case(), case, dirs_exist_ok=True)
+    click.echo(f"synthetic case in {case}", err=True)
+    result = pe.evaluate(pe.load(case), "hcc-zhai2025")
+    _write_evaluation(out / "report", set(FORMATS), result, time.time())
+    _show(pe.report.terminal.evaluation_table(result.record))
+    click.echo(f"written to {out / 'report'}", err=True)
+    return _exit_code(result.verdict.value, "fail")
+
+
+@cli.group()
+def protocol() -> None:
+    """List, show and check protocols."""
+
+
+@protocol.command("list")
+def protocol_list() -> int:
+    """List the shipped protocols."""
+    for entry in pe.protocol.library.available():
+        click.echo(f"{entry.id:24s} {entry.version:8s} {entry.review_status:12s} {entry.title}")
+    return 0
+
+
+@protocol.command("show")
+@click.argument("name")
+def protocol_show(name: str) -> int:
+    """Print a protocol file as it is."""
+    click.echo(pe.protocol.library.text_of(name), nl=False)
+    return 0
+
+
+@protocol.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def protocol_validate(files: tuple[Path, ...]) -> int:
+    """Check protocol files; exit code 5 if any is not valid."""
+    failed = False
+    for file in files:
+        try:
+            loaded = pe.protocol.library.load(file)
+        except pe.errors.ProtocolError as error:
+            failed = True
+            click.echo(f"invalid: {error}", err=True)
+        else:
+            click.echo(f"valid: {file.name}: {loaded.id}, sha256 {loaded.sha256}")
+    return EXIT_PROTOCOL if failed else 0
+
+
+def _case(reading: dict[str, Any]) -> pe.Case:
+    """Read the case that the reading options describe."""
+    scale = reading["relative_scale"]
+    return pe.load(
+        *reading["paths"],
+        plan=reading["plan"],
+        structures=reading["structures"],
+        dose=reading["dose"],
+        rx=_prescriptions(reading["rx"], reading["fx"]),
+        method=pe.Method(caps=reading["caps"], between=reading["between"]),
+        accept_mismatch=reading["accept_mismatch"],
+        relative_reference_gy=reading["relative_reference"],
+        relative_scale=int(scale) if scale else None,
+    )
+
+
+def _prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:
+    """The --rx and --fx options as one prescription, or one per target."""
+    if not given:
+        if fractions is not None:
+            raise click.UsageError("--fx states the fractions of --rx; give --rx as well")
+        return None
+    try:
+        if len(given) == 1 and not given[0][0]:
+            return pe.Rx(given[0][1], fractions)
+        if any(not target for target, _ in given):
+            raise click.UsageError("with several --rx, each names its target: --rx PTV1=55")
+        if len({target for target, _ in given}) < len(given):
+            raise click.UsageError("--rx names a target twice")
+        return {target: pe.Rx(gy, fractions) for target, gy in given}
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    """The --map options as plan name -> protocol name."""
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        plan_name, separator, protocol_name = pair.rpartition("=")
+        if not separator or not plan_name.strip() or not protocol_name.strip():
+            raise click.UsageError(f"--map {pair!r}: write PLAN=PROTOCOL, e.g. --map CTV1=CTV")
+        if plan_name.strip() in mapping:
+            raise click.UsageError(f"--map names {plan_name.strip()!r} twice")
+        mapping[plan_name.strip()] = protocol_name.strip()
+    return mapping
+
+
+def _formats(text: str) -> set[str]:
+    wanted = {part.strip() for part in text.split(",") if part.strip()}
+    unknown = wanted - set(FORMATS)
+    if unknown:
+        raise click.UsageError(
+            f"--format {', '.join(sorted(unknown))}: choose from {', '.join(FORMATS)}"
         )
-    )  # fmt: skip
+    return wanted
+
+
+def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, started: float) -> None:
+    """Write the wanted files; run.json alone holds what belongs to this run."""
+    files: dict[str, str] = {}
+    if "json" in formats:
+        files["evaluation.json"] = result.to_json()
+    if "csv" in formats:
+        files["metrics.csv"] = result.metrics_csv()
+        files["dvh.csv"] = result.dvh_csv()
+    files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
+    _write(out, files)
+    if "html" in formats:
+        result.publish_html(out / "report.html")
+
+
+def _run(started: float) -> dict[str, Any]:
+    """What belongs to this run and not to its result."""
+    return {
+        "schema": "planeval.run/1",
+        "planeval": pe.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "argv": sys.argv[1:],
+        "packages": {
+            name: metadata.version(name) for name in ("numpy", "pydicom", "shapely", "pydantic")
+        },
+    }
+
+
+def _write(out: Path, files: dict[str, str]) -> None:
+    """Write text files whole: a reader never sees half of one."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            part = out / f"{name}.part"
+            part.write_text(text, encoding="utf-8", newline="\n")
+            part.replace(out / name)
+    except OSError as error:
+        raise pe.errors.ReportError(f"cannot write into {out}: {error.strerror}") from None
+
+
+def _show(renderable: Any) -> None:
+    """Print to stdout; wide enough for a table where it is no terminal."""
+    pe.report.terminal.show(renderable, width=None if sys.stdout.isatty() else 120)
+
+
+def _demo_case() -> Path:
+    """The synthetic case: inside an installed package, or beside the source of a checkout."""
+    package = Path(pe.__file__).parent
+    for folder in (package / "demo_case", package.parents[1] / "test_data" / "hepatic-pvtt"):
+        if folder.is_dir():
+            return folder
+    raise pe.errors.ReportError("this installation has no demo case; reinstall planeval")
+
+
+def _exit_code(verdict: str, fail_on: str) -> int:
+    """The exit code of a verdict; --fail-on moves 1, and never turns 3 into 0 as well."""
+    if fail_on == "never":
+        return 0
+    failing = {
+        "fail": {"FAIL"},
+        "acceptable": {"FAIL", "ACCEPTABLE"},
+        "not-evaluable": {"FAIL", "INCOMPLETE", "NOT_ASSESSED"},
+    }[fail_on]
+    if verdict in failing:
+        return EXIT_FAIL
+    return EXIT_INCOMPLETE if verdict in ("INCOMPLETE", "NOT_ASSESSED") else 0
+
+
+def _crash_record(error: BaseException) -> Path:
+    """Save what is needed to mend a defect; the message stays on this machine."""
+    handle, name = tempfile.mkstemp(prefix="planeval-crash-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(f"planeval {pe.__version__}, Python {platform.python_version()}\n")
+        stream.write("".join(traceback.format_exception(error)))
+    return Path(name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; no exception leaves it."""
+    try:
+        code = cli.main(arguments, prog_name="planeval", standalone_mode=False)
+        return int(code or 0)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except BrokenPipeError:
+        # the reader of our output has gone; nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        return _report_error(error)
+
+
+def _report_error(error: Exception) -> int:
+    """Say what went wrong in one line, and return the exit code that names its kind."""
+    kinds = pe.errors
+    if not isinstance(error, pe.PlanevalError):
+        record = _crash_record(error)
+        click.echo(f"defect in planeval: {type(error).__name__}; details in {record}", err=True)
+        return EXIT_DEFECT
+    click.echo(f"error: {pe.report.text.visible(str(error))}", err=True)
+    if isinstance(error, kinds.UnknownStructure | kinds.AmbiguousStructure | kinds.MetricSyntax):
+        return EXIT_USAGE
+    if isinstance(error, kinds.ExpressionSyntax):
+        return EXIT_USAGE
+    return EXIT_PROTOCOL if isinstance(error, kinds.ProtocolError) else EXIT_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,8 +13,9 @@ from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Row, RowGroup
 from planeval.protocol.evaluate import evaluate as judge
 from planeval.protocol.library import load as load_protocol
-from planeval.protocol.schema import Protocol
+from planeval.protocol.reading import Protocol
 from planeval.report import html, tables
+from planeval.report.curves import curves_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,11 +63,19 @@ class Evaluation:
         """Return evaluation.json: the same bytes for the same input, version and options."""
         return self._record.to_json()
 
+    def metrics_csv(self) -> str:
+        """Return metrics.csv: one line per row and companion value."""
+        return tables.metrics_csv(self._record)
+
+    def dvh_csv(self) -> str:
+        """Return dvh.csv: the cumulative DVH of every structure."""
+        return tables.dvh_csv(curves_of(self._case, self._record))
+
     def to_frame(self) -> pd.DataFrame:
         """Return one tidy row per judged or information row (the columns of metrics.csv)."""
         import pandas as pd  # noqa: PLC0415 - heavy
 
-        return pd.read_csv(io.StringIO(tables.metrics_csv(self._record)))
+        return pd.read_csv(io.StringIO(self.metrics_csv()))
 
     def publish_html(self, path: str | Path) -> Path:
         """Write the report as one self-contained file and return its path.

@@ -271,7 +271,7 @@ def test_parts_without_a_plan_are_of_unknown_completeness(tmp_path):
     case = read(tmp_path)
     assert case.dose.terms[0].gy.max() == pytest.approx(50, rel=1e-6)
     assert case.dose.terms[0].fractions is None
-    assert codes(case) == ["dose-completeness-unknown", "dose-summed"]
+    assert codes(case) == ["linked-by-frame", "dose-completeness-unknown", "dose-summed"]
 
 
 def test_plan_dose_without_a_plan_is_fine(tmp_path):

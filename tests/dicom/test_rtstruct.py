@@ -239,12 +239,8 @@ def test_long_contour_data_as_un(writer):
 )
 def test_broken_contour_data_makes_one_roi_unusable(writer, text, reason):
     """A broken contour costs its ROI, not the file."""
-
-    def edit(ds):
-        contour = ds.ROIContourSequence[0].ContourSequence[1]
-        contour.add_new(0x30060050, "UN", text.encode())
-
-    found = read(writer.structures([Roi("bad", BOX), Roi("good", BOX)], edit=edit))
+    rois = [Roi("bad", BOX, texts=[None, text, None]), Roi("good", BOX)]
+    found = read(writer.structures(rois))
     assert [s.name for s in found.structures] == ["good"]
     assert reason in found.unusable[0].reason
     assert codes(found) == ["roi-unusable"]

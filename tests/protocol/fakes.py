@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shapely
+from tests.phantoms import dose as phantom_dose
+from tests.phantoms import dose_on_grid
 
 from planeval import expression
 from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack
@@ -20,8 +22,6 @@ from planeval.model import (
 )
 from planeval.protocol.reading import Protocol, parse_protocol
 from planeval.units import Unit
-from tests.phantoms import dose as phantom_dose
-from tests.phantoms import dose_on_grid
 
 RX = Prescription("PTV", 55.0, 25, "VOLUME", "RTPLAN dose reference 1")
 RX5 = Prescription("PTV", 27.5, 5, "VOLUME", "RTPLAN dose reference 1")

@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from tests.protocol.fakes import RX, uniform_dose
 
 from planeval.model import Prescription, Status
 from planeval.protocol.applicability import Facts, applies, condition_text, facts_of
 from planeval.protocol.schema import Applies
-from tests.protocol.fakes import RX, uniform_dose
 
 CONVENTIONAL = Applies(fractions=(20, 30), total_dose_gy=(50.0, 65.0))
 YES, NO, UNKNOWN = Status.PASS, Status.NOT_APPLICABLE, Status.NOT_EVALUABLE

@@ -9,13 +9,23 @@ from importlib import resources
 import jsonschema
 import numpy as np
 import pytest
+from tests.protocol.fakes import (
+    HEAD,
+    RX,
+    RX5,
+    FakeCase,
+    box,
+    foreign,
+    point,
+    protocol,
+    uniform_dose,
+)
 
 from planeval.model import Finding, Prescription, Severity, Status, TpsDvh, Value, Verdict
 from planeval.model.rows import MatchKind, Row, RowGroup
 from planeval.protocol import library
 from planeval.protocol.evaluate import evaluate
 from planeval.units import Unit
-from tests.protocol.fakes import HEAD, RX, RX5, FakeCase, box, foreign, point, protocol, uniform_dose
 
 LIVER = "hcc-zhai2025"
 P, A, F = Status.PASS, Status.ACCEPTABLE, Status.FAIL
@@ -152,7 +162,9 @@ def test_a_row_adds_conditions_to_those_of_the_protocol():
     assert "needs the Child-Pugh class" in made.outcome.reason
     _, made = one_row(ROW % "applies: {child_pugh: [A]}", liver_case(), head, child_pugh="A5")
     assert made.outcome.status is P
-    _, made = one_row(ROW % "applies: {fractions: [1, 90]}", liver_case(rx=(RX5,), dose=uniform_dose(5)), head)
+    _, made = one_row(
+        ROW % "applies: {fractions: [1, 90]}", liver_case(rx=(RX5,), dose=uniform_dose(5)), head
+    )
     assert made.outcome.status is N
 
 
@@ -163,9 +175,7 @@ def intestine(drawn, values=None, unusable=(), **options):
     structures = [box(name, left_mm=100.0 * n) for n, name in enumerate(drawn)]
     structures += [box("Colon", left_mm=900), box("GTV", kind="GTV"), box("PTV", kind="PTV")]
     numbers = {(name, "Max[Gy]"): gy for name, gy in (values or {}).items()}
-    case = FakeCase(
-        structures, numbers, rx=(RX5,), dose=uniform_dose(5), unusable=unusable
-    )
+    case = FakeCase(structures, numbers, rx=(RX5,), dose=uniform_dose(5), unusable=unusable)
     return judged(case, "hcc-zhai2025-5fx", **options)
 
 
@@ -295,7 +305,9 @@ def test_part_outside_the_grid_is_not_evaluable_and_a_hot_inside_fails():
     """The colon cut by the grid: within its limit inside, so nobody knows; above it, it fails."""
     for low, status in ((10.0, E), (31.0, F)):
         value = Value.undefined("12.30 cc lie outside the dose grid", Unit.GY, (low, math.inf))
-        record, row = one_row(ROW % "notes: [x]", liver_case(values={("Stomach", "Max[Gy]"): value}))
+        record, row = one_row(
+            ROW % "notes: [x]", liver_case(values={("Stomach", "Max[Gy]"): value})
+        )
         assert row.outcome.status is status
         assert "12.30 cc" in row.outcome.reason
         assert any("12.30 cc" in line.text for line in record.attention)
@@ -315,9 +327,7 @@ def test_a_value_that_rounds_to_the_limit_shows_its_digits():
     assert "Mean[Gy] 20.004 Gy" in texts(record, "fail")[1]
 
 
-PERCENT = (
-    '{id: a, structure: %s, kind: limit, metric: "D95%%[%%]", per_protocol: ">= 95", %s}'
-)
+PERCENT = '{id: a, structure: %s, kind: limit, metric: "D95%%[%%]", per_protocol: ">= 95", %s}'
 TWO = (Prescription("PTV", 55.0, 25, "VOLUME", "x"), Prescription("PTV2", 50.0, 25, "VOLUME", "x"))
 
 
@@ -362,7 +372,7 @@ def test_information_rows_for_every_target():
     rows = [row for row in record.flat_rows() if row.id.startswith("target-")]
     assert len(rows) == 12
     assert {row.structure for row in rows} == {"GTV", "PTV"}
-    v95 = [row for row in rows if row.id == "target-v95.2"][0]
+    v95 = next(row for row in rows if row.id == "target-v95.2")
     assert (v95.structure, v95.rx_gy, v95.outcome) == ("PTV", 55.0, None)
     metrics = {row.metric for row in record.information if isinstance(row, Row)}
     assert {"D98%[Gy]", "D95%[Gy]", "D50%[Gy]", "D2%[Gy]", "V95%[%]", "V100%[%]"} <= metrics

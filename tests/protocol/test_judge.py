@@ -97,7 +97,7 @@ def test_undefined_without_an_interval_is_not_evaluable():
 
 
 def test_margins_are_positive_inside_the_limit():
-    """2 Gy below a ceiling of 20 is +2 Gy and +10 %; 30 cc below a floor of 300 is -30 and -10 %."""
+    """2 Gy below a ceiling of 20 is +2 Gy, +10 %; 30 cc below a floor of 300 is -30 cc, -10 %."""
     below = margin(Value.of(18.0, GY), Comparison("<=", 20).text_in(GY))
     short = margin(Value.of(270.0, Unit.CC), Comparison(">=", 300).text_in(Unit.CC))
     assert (below.amount, below.percent) == (2.0, 10.0)
@@ -110,9 +110,9 @@ def test_margins_without_a_number_or_a_limit_to_divide_by():
     assert margin(Value.of(1.0, GY), Comparison("<=", 0).text_in(GY)).percent is None
 
 
-comparisons = st.builds(
-    Comparison, st.sampled_from(["<", "<="]), st.floats(0, 100)
-) | st.builds(Comparison, st.sampled_from([">", ">="]), st.floats(0, 100))
+comparisons = st.builds(Comparison, st.sampled_from(["<", "<="]), st.floats(0, 100)) | st.builds(
+    Comparison, st.sampled_from([">", ">="]), st.floats(0, 100)
+)
 
 
 @given(comparisons, comparisons, st.floats(-10, 110))

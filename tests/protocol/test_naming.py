@@ -1,13 +1,13 @@
 """Protocol names to plan names: what matches, what never does, what is only shown."""
 
 import pytest
+from tests.protocol.fakes import HEAD, box, empty, foreign, protocol
 
 from planeval.errors import UnknownStructure
 from planeval.model import CaseData, Identity
 from planeval.model.rows import MatchKind
 from planeval.protocol.naming import Matcher, parse_mapping
 from planeval.protocol.organs import SPELLINGS, fold, standard_name
-from tests.protocol.fakes import HEAD, box, empty, foreign, protocol
 
 BODY = """
 structures:

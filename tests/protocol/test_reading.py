@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from tests.protocol.fakes import HEAD, protocol
 
 from planeval.errors import ProtocolSyntax
 from planeval.model.rows import RowKind
@@ -16,7 +17,6 @@ from planeval.protocol import reading
 from planeval.protocol.reading import parse_protocol
 from planeval.protocol.rules import metric_of
 from planeval.protocol.schema import RowSpec, json_schema
-from tests.protocol.fakes import HEAD, protocol
 
 ROW = "constraints:\n  - {id: a, structure: Liver, kind: limit, metric: 'Mean[Gy]', %s}\n"
 GOOD = ROW % 'per_protocol: "<= 18"'
@@ -63,7 +63,7 @@ def test_the_sketch_is_read():
 
 
 def test_groups_nest():
-    """any in all in any."""
+    """An OR in an AND in an OR."""
     text = """
     constraints:
       - any:
@@ -130,7 +130,7 @@ def test_an_unquoted_upper_limit_is_plain_text():
         (ROW % 'per_protocol: "<= 18", outside: edge', "'outside: edge' is not available"),
         (ROW % 'per_protocol: "<= 18", source: zhai', "no source 'zhai'; known are src"),
         (ROW % 'per_protocol: "<= 18", for_each: target', "needs 'structure' .* not both"),
-        (ROW % 'per_protocol: "<= 18", if_absent: not-applicable', "what is not drawn must not pass"),
+        (ROW % 'per_protocol: "<= 18", if_absent: not-applicable', "not drawn must not pass"),
         (GOOD.replace("kind: limit, ", ""), "'a' needs 'kind': one of limit, recommendation"),
         (GOOD.replace("limit", "limits"), "Input should be 'limit', 'recommendation'"),
         (GOOD.replace("Mean[Gy]", "Dmean"), r"metric: metric 'Dmean', column 1.*write Mean\[Gy\]"),
@@ -189,7 +189,10 @@ def test_aliases_never_mix_organs(name, alias):
         ("any: {id: g, kind: limit, members: [{KIND}]}", "members have the kind of their group"),
         ("any: {id: g, kind: limit, members: [{BARE}]}", "row 'm' is a limit and needs"),
         ("any: {id: g, kind: limit, needs_one_of: [m], members: [{ROW}]}", "belongs to an 'all'"),
-        ("all: {id: g, kind: limit, needs_one_of: [x], members: [{ROW}]}", "names 'x', which is no"),
+        (
+            "all: {id: g, kind: limit, needs_one_of: [x], members: [{ROW}]}",
+            "names 'x', which is no",
+        ),
         ("all: {id: g, kind: limit, members: [{ABSENT}]}", "what is not drawn must not pass"),
         ("all: {id: g, kind: limit, members: [{EACH}]}", "'for_each' rows stand outside groups"),
         ("any: {id: g, kind: limit, members: [{any: {id: g, members: [{ROW}]}}]}", "'g' is used"),
@@ -215,11 +218,17 @@ def test_faults_of_groups(group, match):
     [
         (HEAD.replace("draft", "reviewed"), "status 'reviewed' needs 'by' and 'on'"),
         (HEAD.replace("protocol/1", "protocol/2"), "schema: Input should be 'planeval.protocol/1'"),
-        (HEAD.replace('"1"', "1.0"), r"test.yaml:4: version: expected text; put it in quotes \(found"),
+        (
+            HEAD.replace('"1"', "1.0"),
+            r"test.yaml:4: version: expected text; put it in quotes \(found",
+        ),
         (HEAD.replace('quote: "words"', 'quote: " "'), "evidence 'quoted' needs the words"),
         (HEAD.replace("doi: 10.1000/x, ", ""), "a source needs 'doi' or 'citation'"),
         (HEAD.replace("10.1000/x", "doi.org/x"), "sources.src.doi"),
-        (HEAD.replace("id: test", "id: test\nid: again"), "test.yaml:3: the key 'id' is there twice"),
+        (
+            HEAD.replace("id: test", "id: test\nid: again"),
+            "test.yaml:3: the key 'id' is there twice",
+        ),
         (HEAD.replace("id: test", "id: &x test"), "test.yaml:2: anchors and aliases"),
         (HEAD.replace("id: test", "id: !!python/name:os.system test"), "test.yaml:2: tags are not"),
         (HEAD.replace("id: test", "id: [test"), "test.yaml:[23]: this is not YAML"),

@@ -128,7 +128,9 @@ def test_rows_that_do_not_apply_change_nothing(present):
     for mode in GroupMode:
         if present:
             with_more = combine(mode, [of(s) for s in [*present, N]])
-            assert with_more.outcome.status is combine(mode, [of(s) for s in present]).outcome.status
+            assert (
+                with_more.outcome.status is combine(mode, [of(s) for s in present]).outcome.status
+            )
 
 
 @given(statuses)

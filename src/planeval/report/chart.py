@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ def chart_of(curves: Sequence[Curve], record: EvaluationRecord) -> Chart | None:
     end = math.ceil(highest * 1.01 / step) * step
     doses = np.linspace(0.0, end, POINTS)
     everything = not any(curve.starts_visible for curve in curves)
-    marks = _marks(record)
+    marks = _marks(record, {curve.name for curve in curves})
     turns = iter(range(len(curves)))
     lines = tuple(
         _line(curve, doses, marks.get(curve.name, []), _dash(curve, turns), everything)
@@ -226,12 +226,14 @@ def _mark(mark: LimitMark, text: str, curve: Curve, end: float) -> Mark:
     )
 
 
-def _marks(record: EvaluationRecord) -> dict[str, list[tuple[LimitMark, str]]]:
+def _marks(
+    record: EvaluationRecord, names: Collection[str]
+) -> dict[str, list[tuple[LimitMark, str]]]:
     """Return the limit marks of all rows by the curve they belong to, each with its words."""
     found: dict[str, list[tuple[LimitMark, str]]] = {}
     for row in record.flat_rows():
         for mark in row.marks:
-            name = row.match.name_in_plan if mark.structure == row.structure else mark.structure
+            name = mark.structure if mark.structure in names else row.match.name_in_plan
             found.setdefault(name, []).append((mark, _mark_text(row, mark)))
     return found
 

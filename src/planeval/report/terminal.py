@@ -7,22 +7,29 @@ where ``NO_COLOR`` is set or the output is no terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from planeval.dose.dvh import Dvh
-from planeval.model import Finding, Severity
+from planeval.model import Finding, Severity, Value
 from planeval.model.record import Attention, EvaluationRecord, StructureRow
 from planeval.report.cells import DASH, StatusCell, ValueCell, value_cell
 from planeval.report.document import Line, constraint_sections
 from planeval.report.text import person_name, visible
 from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
 
-__all__ = ["dvh_table", "evaluation_table", "finding_lines", "inventory_table"]
+__all__ = [
+    "dvh_table",
+    "evaluation_table",
+    "finding_lines",
+    "inventory_table",
+    "show",
+    "value_table",
+]
 
 STYLES = {
     "fail": "bold red",
@@ -206,3 +213,19 @@ def _value(cell: ValueCell | None) -> Text:
 def _status(cell: StatusCell) -> Text:
     text = Text(f"{cell.word.sign} {cell.word.word}", style=STYLES[cell.word.style])
     return text.append("\n≈ near limit") if cell.near_limit else text
+
+
+def value_table(metrics: Sequence[str], rows: Mapping[str, Sequence[Value]]) -> Table:
+    """Return metric values, one line per structure; an undefined value shows a dash."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Structure", overflow="fold", min_width=12)
+    for metric in metrics:
+        table.add_column(metric, justify="right", overflow="fold")
+    for name, values in rows.items():
+        table.add_row(_name(name), *(Text(value_cell(value).text) for value in values))
+    return table
+
+
+def show(renderable: RenderableType, *, width: int | None = None) -> None:
+    """Print to stdout; ``width`` for an output that is no terminal."""
+    Console(width=width, highlight=False).print(renderable)
