@@ -452,7 +452,7 @@ class CaseWriter:
             edit(ds)
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", "")
-        meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "")
+        meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "1.2.3")
         meta.TransferSyntaxUID = syntax
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

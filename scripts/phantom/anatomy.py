@@ -170,7 +170,7 @@ def _liver(cavity: Shape, kidney: Shape, cava: Shape, gallbladder: Shape) -> Sha
     whole = whole.minus(below, gap_mm=0.0, radius_mm=16) & cavity
     bed = tube([(-62, 64, -2), (-60, 70, -50), (-60, 66, -100)], [24, 27, 25])
     whole = whole.minus(kidney, bed, gap_mm=3.0, radius_mm=8)
-    fissure = tube([(-48, -36, -18), (-30, -30, -22), (-4, -26, -28)], [9, 10, 12])
+    fissure = tube([(-48, -36, -24), (-30, -30, -19), (0, -24, -10)], [9, 11, 16])
     return whole.minus(cava, gallbladder, fissure, gap_mm=0.5, radius_mm=4)
 
 
@@ -247,7 +247,7 @@ def _model(anatomy: Anatomy) -> tuple[dict[str, Shape], dict[str, Shape]]:
     kidney_l = ellipsoid((64, 46, -38), (26, 25, 52)).minus(
         ellipsoid((38, 34, -38), (14, 12, 16)), gap_mm=0, radius_mm=8
     )
-    gallbladder = tube([(-46, -34, -22), (-56, -58, -38)], [11, 14])
+    gallbladder = tube([(-46, -34, -26), (-56, -58, -40)], [10, 14])
     liver = _liver(cavity, kidney_r, cava, gallbladder)
     heart = (ellipsoid((22, -34, 112), (58, 48, 52)) & cavity).minus(liver, gap_mm=5, radius_mm=6)
     spleen = (ellipsoid((106, 30, 20), (31, 50, 40)) & cavity).minus(kidney_l, radius_mm=6)

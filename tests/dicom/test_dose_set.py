@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 from planeval.dicom import read_case, scan_folder
 from planeval.errors import AmbiguousSelection, InconsistentCase, MissingElement, UnsupportedData
-from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 GRID = axial_grid((5, 6, 7), spacing_mm=(5, 5, 5), origin_mm=(-15, -12, -10))
 BEAMS = (
@@ -54,7 +54,7 @@ def test_two_plan_doses_are_ambiguous(tmp_path):
     writer = start(tmp_path)
     writer.dose(GRID, level(50), what="one")
     writer.dose(GRID, level(51), what="two")
-    with pytest.raises(AmbiguousSelection, match="2 PLAN doses.*--dose"):
+    with pytest.raises(AmbiguousSelection, match=r"2 PLAN doses.*--dose"):
         read(tmp_path)
     assert read(tmp_path, dose="RD.two.dcm").dose.terms[0].gy.max() == pytest.approx(51)
 
@@ -256,9 +256,7 @@ def test_effective_and_physical_parts_are_refused(tmp_path):
     """Weighted and absorbed dose of one plan cannot be added."""
     writer = start(tmp_path)
     writer.dose(GRID, level(20), summation="BEAM", beams=[1], what="b1")
-    writer.dose(
-        GRID, level(30), summation="BEAM", beams=[2], what="b2", dose_type="EFFECTIVE"
-    )
+    writer.dose(GRID, level(30), summation="BEAM", beams=[2], what="b2", dose_type="EFFECTIVE")
     with pytest.raises(InconsistentCase, match="EFFECTIVE and PHYSICAL"):
         read(tmp_path)
 

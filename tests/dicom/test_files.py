@@ -6,11 +6,11 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import config
+from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 from planeval.dicom import read_case, scan_folder
 from planeval.dicom.files import looks_like_dicom, open_file, quiet_pydicom
 from planeval.errors import DataError, PlanevalError, UnreadableFile
-from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -33,12 +33,20 @@ def write_case(folder, syntax=EXPLICIT, *, preamble=True, bits=32):
     return writer
 
 
-@pytest.mark.parametrize("preamble", [True, False])
-@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED])
+@pytest.mark.parametrize(
+    ("syntax", "preamble"),
+    [
+        (IMPLICIT, True),
+        (IMPLICIT, False),
+        (EXPLICIT, True),
+        (EXPLICIT, False),
+        (BIG_ENDIAN, True),
+        (BIG_ENDIAN, False),
+        (DEFLATED, True),
+    ],
+)
 def test_every_plain_syntax_reads_the_same(tmp_path, syntax, preamble):
     """Implicit, explicit, big endian and deflated files give one answer, with preamble or not."""
-    if syntax == DEFLATED and not preamble:
-        pytest.skip("a deflated file without file meta information cannot be told from noise")
     write_case(tmp_path, syntax, preamble=preamble)
     case = read_case(scan_folder(tmp_path))
     assert case.structures["PTV"].volume_cc == pytest.approx(6.0)
@@ -137,7 +145,7 @@ def test_not_dicom_is_refused_by_name(tmp_path):
 
 
 def test_quiet_restores_what_it_changed():
-    """pydicom's settings and the warning filters come back, also after an error."""
+    """Pydicom's settings and the warning filters come back, also after an error."""
     before = config.settings.reading_validation_mode
     filters = list(warnings.filters)
     with pytest.raises(ValueError, match="x"), quiet_pydicom():

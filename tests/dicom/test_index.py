@@ -5,10 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 from planeval.dicom import scan_folder
 from planeval.errors import UnreadableFile
-from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 GRID = axial_grid((3, 4, 5))
 BOX = prism(box_ring(10, 10), [-5, 0, 5])
@@ -43,7 +43,10 @@ def test_nested_folders_unicode_names_no_extensions(tmp_path):
     """Names and depth do not matter; the file is named relative to the root."""
     CaseWriter(tmp_path).structures([Roi("A", BOX)], name="患者 1/计划/结构")
     CaseWriter(tmp_path, label="x").structures([Roi("A", BOX)], name="a b/RS (1)")
-    assert sorted(e.file for e in scan_folder(tmp_path).entries) == ["a b/RS (1)", "患者 1/计划/结构"]
+    assert sorted(e.file for e in scan_folder(tmp_path).entries) == [
+        "a b/RS (1)",
+        "患者 1/计划/结构",
+    ]
 
 
 def test_other_files_are_counted(tmp_path):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 from planeval.dicom import list_plans, read_case, scan_folder
 from planeval.errors import (
@@ -12,7 +13,6 @@ from planeval.errors import (
     MissingElement,
 )
 from planeval.model import Rx as UserRx
-from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 GRID = axial_grid((5, 6, 7), spacing_mm=(5, 5, 5), origin_mm=(-15, -12, -10))
 BOX = prism(box_ring(10, 10), [-5, 0, 5])
@@ -113,7 +113,7 @@ def test_chosen_structures_lead_to_their_plan(tmp_path):
 def test_unknown_choice_lists_what_there_is(tmp_path):
     """A choice that fits nothing shows the candidates."""
     complete(tmp_path)
-    with pytest.raises(AmbiguousSelection, match="--plan 'X' fits no RTPLAN.*RP"):
+    with pytest.raises(AmbiguousSelection, match=r"--plan 'X' fits no RTPLAN.*RP"):
         read(tmp_path, plan="X")
 
 
@@ -154,7 +154,7 @@ def test_different_patient_refuses(tmp_path):
     writer = complete(tmp_path)
     writer.dose(GRID, np.full(GRID.shape, 50.0), name="RD", edit=edit)
     for accept in (False, True):
-        with pytest.raises(InconsistentCase, match="different patients: .*'P1'.*'P9'"):
+        with pytest.raises(InconsistentCase, match=r"different patients: .*'P1'.*'P9'"):
             read(tmp_path, accept_mismatch=accept)
 
 
@@ -207,6 +207,27 @@ def test_plan_without_reference_links_by_frame_with_a_finding(tmp_path):
     assert codes(read(tmp_path)) == ["linked-by-frame"]
 
 
+def test_no_reference_and_no_frame_links_the_only_set(tmp_path):
+    """Without reference and frame the only structure set is taken, with a finding."""
+
+    def strip(ds):
+        for keyword in ("ReferencedStructureSetSequence", "FrameOfReferenceUID"):
+            if keyword in ds:
+                delattr(ds, keyword)
+
+    def strip_structures(ds):
+        del ds.ReferencedFrameOfReferenceSequence
+        for item in ds.StructureSetROISequence:
+            del item.ReferencedFrameOfReferenceUID
+
+    writer = complete(tmp_path)
+    writer.structures([Roi("PTV", BOX)], name="RS", edit=strip_structures)
+    writer.plan([Rx("PTV", 50.0)], name="RP", edit=strip)
+    writer.dose(GRID, np.full(GRID.shape, 50.0), name="RD", edit=strip)
+    found = codes(read(tmp_path))
+    assert found[:2] == ["linked-by-presence", "frame-unknown"]
+
+
 def test_two_structure_sets_in_one_frame_are_ambiguous(tmp_path):
     """Without a reference two structure sets need a choice."""
 
@@ -216,7 +237,7 @@ def test_two_structure_sets_in_one_frame_are_ambiguous(tmp_path):
     writer = complete(tmp_path)
     writer.structures([Roi("GTV", BOX)], what="second", name="RS2", label="second")
     writer.plan([Rx("PTV", 50.0)], name="RP", edit=edit)
-    with pytest.raises(AmbiguousSelection, match="2 structure sets fit.*--structures"):
+    with pytest.raises(AmbiguousSelection, match=r"2 structure sets fit.*--structures"):
         read(tmp_path)
     assert list(read(tmp_path, structures="second").structures) == ["GTV"]
 
@@ -296,7 +317,7 @@ def test_no_structures(tmp_path):
     """No structure set refuses."""
     complete(tmp_path)
     (tmp_path / "RS").unlink()
-    with pytest.raises((MissingElement, InconsistentCase), match="RTSTRUCT|structure set"):
+    with pytest.raises((MissingElement, InconsistentCase), match=r"RTSTRUCT|structure set"):
         read(tmp_path)
 
 
@@ -334,7 +355,7 @@ def test_user_prescriptions_per_target(tmp_path):
 def test_fractions_against_the_plan_refuse(tmp_path):
     """--fx that contradicts NumberOfFractionsPlanned is an error."""
     complete(tmp_path)
-    with pytest.raises(InconsistentCase, match="5 fractions were given.*planned for 25"):
+    with pytest.raises(InconsistentCase, match=r"5 fractions were given.*planned for 25"):
         read(tmp_path, rx=UserRx(50, 5))
 
 

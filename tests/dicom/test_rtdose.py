@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.dicom_writer import ORIENTATIONS, CaseWriter, axial_grid, turned_grid
 
 from planeval.dicom.files import open_file, quiet_pydicom
 from planeval.dicom.rtdose import RelativeScale, read_dose_file
 from planeval.errors import InvalidElement, MissingElement, UnsupportedData
-from tests.dicom_writer import ORIENTATIONS, CaseWriter, axial_grid, turned_grid
 
 GRID = axial_grid((4, 5, 6), spacing_mm=(3, 2, 1.5), origin_mm=(-10, -20, -30))
 
@@ -104,7 +104,7 @@ def test_absolute_offsets(writer, orientation, z0):
 
 
 def test_offsets_that_can_be_read_in_two_ways(writer):
-    """z = 0 with the normal pointing down: read as offsets, with a finding."""
+    """Z = 0 with the normal pointing down: read as offsets, with a finding."""
     grid = turned_grid("FFP", (4, 5, 6), origin_mm=(1, 2, 0))
     dose = read(writer.dose(grid, linear(grid)))
     assert codes(dose) == ["dose-offsets-ambiguous"]
@@ -174,7 +174,7 @@ def test_directions_that_are_not_perpendicular(writer):
     def edit(ds):
         ds.ImageOrientationPatient = [1, 0, 0, 0.1, 1, 0]
 
-    with pytest.raises(InvalidElement, match="not of length 1|right angles"):
+    with pytest.raises(InvalidElement, match=r"not of length 1|right angles"):
         read(writer.dose(GRID, linear(GRID), edit=edit))
 
 

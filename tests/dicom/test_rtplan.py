@@ -1,10 +1,10 @@
 """RTPLAN and RT Ion Plan: prescriptions with their origin, groups, beams, points."""
 
 import pytest
+from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, box_ring, prism
 
 from planeval.dicom.files import open_file, quiet_pydicom
 from planeval.dicom.rtplan import read_plan
-from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, box_ring, prism
 
 ROIS = [Roi("PTV1", prism(box_ring(9, 9), [0, 3])), Roi("PTV2", prism(box_ring(9, 9), [0, 3]))]
 

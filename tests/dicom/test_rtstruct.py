@@ -3,12 +3,6 @@
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-
-from planeval.dicom.files import open_file, quiet_pydicom
-from planeval.dicom.rtstruct import read_structure_set
-from planeval.errors import DataError, InvalidElement, MissingElement
-from planeval.geometry.stack import AXIAL
-from planeval.model import Method
 from tests.dicom_writer import (
     ORIENTATIONS,
     CaseWriter,
@@ -19,6 +13,12 @@ from tests.dicom_writer import (
     prism,
     turned_grid,
 )
+
+from planeval.dicom.files import open_file, quiet_pydicom
+from planeval.dicom.rtstruct import read_structure_set
+from planeval.errors import DataError, InvalidElement, MissingElement
+from planeval.geometry.stack import AXIAL
+from planeval.model import Method
 
 BOX = prism(box_ring(20, 20), [-5, 0, 5])
 
@@ -453,7 +453,7 @@ def test_structures_on_one_oblique_image_share_a_frame(writer):
 
 def test_tilted_within_tolerance_is_axial(writer):
     """Contours whose z wobbles by less than 0.1 mm are axial."""
-    wobble = [points + [[0, 0, 0.05], [0, 0, 0], [0, 0, -0.05], [0, 0, 0]] for points in BOX]
+    wobble = [[*points, [0, 0, 0.05], [0, 0, 0], [0, 0, -0.05], [0, 0, 0]] for points in BOX]
     assert only(read(writer.structures([Roi("A", wobble)]))).stack.frame is AXIAL
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 from planeval.dicom import read_case, scan_folder
-from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 GRID = axial_grid((5, 6, 7), spacing_mm=(5, 5, 5), origin_mm=(-15, -12, -10))
 BOX = prism(box_ring(10, 10), [-5, 0, 5])

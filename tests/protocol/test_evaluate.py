@@ -217,9 +217,22 @@ def test_any_drawn_intestine_above_35_gy_fails(drawn, hot):
     assert record.rows[0].outcome.status is expected
 
 
+def test_a_group_line_does_not_repeat_its_members():
+    """Each reason stands once in the list."""
+    record = judged(FakeCase([box("GTV", kind="GTV"), box("PTV", kind="PTV")]))
+    group, first, second = texts(record, "not-evaluable")
+    assert group == "Liver: mean dose or spared volume: NOT EVALUABLE"
+    assert "Liver is not in the plan" in first
+    assert "Liver is not in the plan" in second
+
+
 def test_no_intestine_says_what_is_needed():
     """The reason names the structures, any of which would do."""
     record = intestine(())
+    assert (
+        "NOT EVALUABLE (needs Bowel_Small or Jejunum_Ileum: none is drawn)"
+        in (texts(record, "not-evaluable")[0])
+    )
     assert record.rows[0].outcome.reason == "needs Bowel_Small or Jejunum_Ileum: none is drawn"
 
 
@@ -409,10 +422,30 @@ def test_a_target_dose_far_from_its_prescription_is_said(d50, warned):
     assert record.prescriptions[0].d50_percent == pytest.approx(100 * d50 / 55)
 
 
+@pytest.mark.parametrize(
+    ("possible", "severity"),
+    [
+        ((20.0, 49.0), Severity.ERROR),
+        ((72.0, math.inf), Severity.ERROR),
+        ((40.0, 60.0), Severity.WARNING),
+        (None, Severity.WARNING),
+    ],
+)
+def test_an_unknown_d50_is_judged_by_what_it_can_be(possible, severity):
+    """Cut by the grid and yet surely wrong, or only not comparable."""
+    value = Value.undefined("cut", Unit.GY, possible)
+    record = judged(liver_case(values={("PTV", "D50%[Gy]"): value}))
+    lines = [line for line in record.attention if line.code == "prescription"]
+    assert [line.severity for line in lines] == [severity]
+
+
 def test_targets_without_a_prescription_are_compared_with_the_only_level():
     """The GTV is checked against the plan's 55 Gy, and not where there are two levels."""
     values = {("GTV", "D50%[Gy]"): 20.0}
-    assert "GTV: D50% is 20.00 Gy" in texts(judged(liver_case(values=values)), "prescription")[0]
+    assert (
+        "GTV: D50% is 36.4 % of the 55 Gy"
+        in texts(judged(liver_case(values=values)), "prescription")[0]
+    )
     two = liver_case(values=values, rx=TWO, structures=[box("PTV2", kind="PTV")])
     assert not [t for t in texts(judged(two), "prescription") if t.startswith("GTV")]
 

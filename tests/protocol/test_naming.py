@@ -245,3 +245,15 @@ def test_every_spelling_of_the_table_means_one_organ():
             assert seen.setdefault(fold(text), name) == name
         assert standard_name(name) == name
     assert spellings
+
+
+def test_a_protocol_may_ask_for_one_drawn_gtv():
+    """``role: drawn`` turns the union off: the ROI called GTV and nothing else."""
+    rois = [box("GTV", kind="GTV"), box("PVTT", kind="GTV")]
+    data = CaseData(Identity(), {each.name: each for each in rois})
+    union = protocol(BODY % "GTV", HEAD).file
+    drawn = protocol(
+        (BODY % "GTV").replace("structures:", "structures:\n  GTV: {role: drawn}")
+    ).file
+    assert Matcher(union, data).find("GTV").match.plan_names == ("GTV", "PVTT")
+    assert Matcher(drawn, data).find("GTV").match.plan_names == ("GTV",)

@@ -6,7 +6,8 @@ case. What had to be decided on the way is a finding; :data:`CODES` lists them a
 
 from planeval.dicom.codes import CODES
 from planeval.dicom.index import Entry, FolderIndex, SliceGeometry, scan_folder
-from planeval.dicom.link import PlanEntry, list_plans, read_case
+from planeval.dicom.inventory import PlanEntry, list_plans
+from planeval.dicom.link import read_case
 
 __all__ = [
     "CODES",

@@ -5,13 +5,14 @@ pydicom's own route makes a decimal object per coordinate, which costs seconds o
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["parse_contours", "parse_numbers"]
+from planeval.dicom.decimals import parse_numbers
+
+__all__ = ["parse_contours"]
 
 _PADDING = b" \0\r\n\t"
 
@@ -32,18 +33,6 @@ def parse_contours(data: Sequence[bytes]) -> list[NDArray[np.float64] | str]:
     return [
         _points(numbers[end - count : end], finite) for end, count in zip(ends, counts, strict=True)
     ]
-
-
-def parse_numbers(text: bytes) -> NDArray[np.float64] | None:
-    """Return the numbers of backslash-separated text, None if some of it is not a number."""
-    if not text:
-        return np.zeros(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            return np.fromstring(text, dtype=float, sep=" \\ ")
-        except (DeprecationWarning, ValueError):
-            return None
 
 
 def _one(value: bytes, count: int) -> NDArray[np.float64] | str:

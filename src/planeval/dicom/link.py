@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from planeval.dicom.codes import finding
@@ -14,9 +13,9 @@ from planeval.dicom.index import Entry, FolderIndex
 from planeval.dicom.rtdose import RelativeScale
 from planeval.dicom.rtplan import read_plan
 from planeval.dicom.rtstruct import read_structure_set, referenced_images
-from planeval.dicom.selection import Choice, Selection, candidate_doses, select
+from planeval.dicom.selection import Choice, Selection, select
 from planeval.dicom.tps_dvh import read_tps_dvhs
-from planeval.errors import DataError, InconsistentCase
+from planeval.errors import InconsistentCase
 from planeval.model import (
     CaseData,
     Finding,
@@ -32,103 +31,9 @@ from planeval.model import (
     TpsDvh,
 )
 
-__all__ = ["PlanEntry", "list_plans", "read_case"]
+__all__ = ["read_case"]
 
 Selector = str | Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlanEntry:
-    """Something that could be evaluated: a plan, or a dose with structures but no plan.
-
-    ``plan_uid`` (empty without a plan), ``structures_uid`` and ``dose_uid`` (empty where the plan
-    finds its doses itself) select it in :func:`read_case`, and so do the files. ``doses`` and
-    ``slices`` count what is linked. ``problem`` says why it cannot be evaluated.
-    """
-
-    label: str
-    uid: str
-    patient_id: str
-    patient_name: str = ""
-    date: str = ""
-    plan_uid: str = ""
-    structures_uid: str = ""
-    dose_uid: str = ""
-    plan_file: str = ""
-    structures_file: str = ""
-    dose_file: str = ""
-    structures_label: str = ""
-    doses: int = 0
-    slices: int = 0
-    findings: tuple[Finding, ...] = ()
-    problem: str = ""
-
-
-def list_plans(index: FolderIndex) -> tuple[PlanEntry, ...]:
-    """List what could be evaluated: every plan, and every dose whose plan is not there."""
-    plans = [_listed_plan(index, plan) for plan in index.of_kind("RTPLAN")]
-    known = {plan.sop_uid for plan in index.of_kind("RTPLAN")}
-    for dose in index.of_kind("RTDOSE"):
-        if known & set(dose.referenced("plan")) or (known and not dose.referenced("plan")):
-            continue
-        named = dose.referenced("structures")
-        sets = [
-            entry
-            for entry in index.of_kind("RTSTRUCT")
-            if entry.sop_uid in named or (not named and dose.frame_uid in entry.referenced("frame"))
-        ]
-        plans.extend(_listed_dose(index, dose, structures) for structures in sets)
-    return tuple(plans)
-
-
-def _listed_plan(index: FolderIndex, plan: Entry) -> PlanEntry:
-    findings: list[Finding] = []
-    base = PlanEntry(
-        label=plan.label,
-        uid=plan.sop_uid,
-        patient_id=plan.patient_id,
-        patient_name=plan.patient_name,
-        date=plan.date,
-        plan_uid=plan.sop_uid,
-        plan_file=plan.file,
-        doses=len(candidate_doses(index, plan)),
-    )
-    try:
-        found = select(index, Choice(plan=plan.file), findings)
-    except DataError as error:
-        return replace(base, problem=str(error))
-    return replace(
-        base,
-        structures_uid=found.structures.sop_uid,
-        structures_file=found.structures.file,
-        structures_label=found.structures.label,
-        doses=len(found.doses),
-        slices=len(found.images),
-        findings=tuple(findings),
-    )
-
-
-def _listed_dose(index: FolderIndex, dose: Entry, structures: Entry) -> PlanEntry:
-    findings: list[Finding] = []
-    base = PlanEntry(
-        label=dose.label or structures.label,
-        uid=dose.sop_uid,
-        patient_id=dose.patient_id,
-        patient_name=dose.patient_name,
-        date=dose.date,
-        structures_uid=structures.sop_uid,
-        structures_file=structures.file,
-        structures_label=structures.label,
-        dose_uid=dose.sop_uid,
-        dose_file=dose.file,
-        doses=1,
-    )
-    try:
-        choice = Choice(dose=dose.file, structures=structures.file)
-        found = select(index, choice, findings)
-    except DataError as error:
-        return replace(base, problem=str(error))
-    return replace(base, slices=len(found.images), findings=tuple(findings))
 
 
 @quiet_pydicom()

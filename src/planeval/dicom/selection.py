@@ -174,10 +174,12 @@ def _doses(
     if choice.accept_mismatch and len(doses) == 1:
         _check_reference(doses[0], "plan", plan, choice, findings)
         return doses
-    if not choice.need_dose:
+    known = {entry.sop_uid for entry in index.of_kind("RTPLAN")}
+    strays = [entry for entry in doses if not known & set(entry.referenced("plan"))]
+    if not strays or not choice.need_dose:
         return ()
     raise InconsistentCase(
-        f"no dose of plan {plan.label or plan.file}: {_listed(doses)} refer to other plans; "
+        f"no dose of plan {plan.label or plan.file}: {_listed(strays)} refer to other plans; "
         "choose with --plan or --dose, or use --accept-mismatch"
     )
 

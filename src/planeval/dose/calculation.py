@@ -46,7 +46,7 @@ def dose_volume_histogram(structure: Structure, dose: Dose) -> Dvh:
     field = DoseField(dose, structure.stack.frame)
     coverage = cover_structure(structure, field)
     sums = CurveSums(*field.range_gy(coverage.lattice))
-    search = ExtremeSearch(coverage)
+    search = ExtremeSearch()
     for batch in sample(coverage, field):
         sums.add(batch)
         search.look(batch)

@@ -109,11 +109,8 @@ class CurveSums:
         cc = batch.cc
         if not len(cc):
             return
-        for name, doses in (
-            ("cc_gy", batch.mean_gy), ("cc_low_gy", batch.low_gy), ("cc_high_gy", batch.high_gy)
-        ):  # fmt: skip
-            setattr(group, name, getattr(group, name) + float((cc * doses).sum()))
         group.cc += float(cc.sum())
+        group.cc_gy += float((cc * batch.mean_gy).sum())
         self._add_spreads(group, batch)
         # a bound is rounded outward: the lowest corner down, the highest corner up to a node
         low, high = self._in_steps(batch.low_gy), self._in_steps(batch.high_gy)
@@ -136,7 +133,9 @@ class CurveSums:
         dose, volume = _between(dose, volume, extremes_gy, total.cc)
         return Curve(
             dose, volume, nodes, _falling(total.lower), _falling(total.upper), total.cc,
-            total.cc_gy / total.cc, total.cc_low_gy / total.cc, total.cc_high_gy / total.cc,
+            total.cc_gy / total.cc,
+            float(total.lower[:NODES] @ nodes) / total.cc,
+            float(total.upper[:NODES] @ nodes) / total.cc,
             *extremes_gy,
         )  # fmt: skip
 
@@ -184,12 +183,11 @@ class _GroupSum:
     """What the cells of one group of readings add to a curve."""
 
     __slots__ = (
-        "cc", "cc_gy", "cc_high_gy", "cc_low_gy", "hinges", "lower", "points", "undefined_cc",
-        "upper",
+        "cc", "cc_gy", "hinges", "lower", "points", "undefined_cc", "upper",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.cc = self.cc_gy = self.cc_low_gy = self.cc_high_gy = self.undefined_cc = 0.0
+        self.cc = self.cc_gy = self.undefined_cc = 0.0
         self.hinges = np.zeros(NODES + 1)
         self.lower = np.zeros(NODES + 1)
         self.upper = np.zeros(NODES + 1)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dose.sampling import CellBatch, bilinear
-from planeval.geometry.coverage import Coverage
 from planeval.geometry.stack import CapReading
 
 __all__ = ["Extreme", "ExtremeSearch"]
@@ -35,8 +34,7 @@ class Extreme:
 class ExtremeSearch:
     """Collects the hottest and the coldest point per cap reading from batches of cells."""
 
-    def __init__(self, coverage: Coverage) -> None:
-        self._coverage = coverage
+    def __init__(self) -> None:
         self._found: dict[CapReading, tuple[_Best, _Best]] = {}
 
     def look(self, batch: CellBatch) -> None:
@@ -75,30 +73,28 @@ class ExtremeSearch:
             rivals = rivals[best.is_beaten_by(corner[rivals])]
 
     def _corner(self, best: _Best, batch: CellBatch, at: int) -> Extreme:
-        """The best corner of a cell."""
-        lattice = self._coverage.lattice
+        """The best corner of a full cell."""
+        lattice, number = batch.doses.lattice, int(batch.layer[at])
         row, column = divmod(int(batch.cell[at]), lattice.columns)
-        local = int(batch.layer[at])
         corners = np.stack(
             [
-                plane[local, row : row + 2, column : column + 2]
-                for plane in (batch.floor, batch.ceiling)
+                side[row : row + 2, column : column + 2]
+                for side in batch.doses.sides(number)
             ]
         )
         k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
-        return Extreme(
-            float(corners[k, j, i]),
-            (
-                float(lattice.u_mm[column + i]),
-                float(lattice.v_mm[row + j]),
-                self._height(batch, local, k),
-            ),
+        place = (
+            float(lattice.u_mm[column + i]),
+            float(lattice.v_mm[row + j]),
+            _height(batch, number, k),
         )
+        return Extreme(float(corners[k, j, i]), place)
 
-    def _outline(self, best: _Best, batch: CellBatch, local: int, cells: Ints) -> Extreme | None:
+    def _outline(self, best: _Best, batch: CellBatch, number: int, cells: Ints) -> Extreme | None:
         """The best dose at the outline within some partial cells of a layer."""
-        coverage, lattice = self._coverage, self._coverage.lattice
-        sheet = coverage.sheets[int(coverage.layer_sheet[batch.layers[local]])]
+        lattice, sheet = batch.doses.lattice, batch.doses.layers[number].sheet
+        if sheet is None:
+            return None
         wanted = np.zeros(len(sheet.partial), dtype=bool)
         wanted[np.searchsorted(sheet.partial, cells)] = True
         chosen = np.flatnonzero(wanted[sheet.outline_cell])
@@ -111,19 +107,19 @@ class ExtremeSearch:
         y = np.clip((points[:, 1] - v[row]) / (v[row + 1] - v[row]), 0, 1)
         doses = np.stack(
             [
-                bilinear(
-                    [plane[local, row + b, column + a] for b in (0, 1) for a in (0, 1)], x, y, x * y
-                )
-                for plane in (batch.floor, batch.ceiling)
+                bilinear([side[row + b, column + a] for b in (0, 1) for a in (0, 1)], x, y, x * y)
+                for side in batch.doses.sides(number)
             ]
         )
         k, n = (int(at) for at in np.unravel_index(best.pick(doses), doses.shape))
-        place = (float(points[n, 0]), float(points[n, 1]), self._height(batch, local, k))
+        place = (float(points[n, 0]), float(points[n, 1]), _height(batch, number, k))
         return Extreme(float(doses[k, n]), place)
 
-    def _height(self, batch: CellBatch, local: int, side: int) -> float:
-        heights = (self._coverage.layer_low_mm, self._coverage.layer_high_mm)[side]
-        return float(heights[batch.layers[local]])
+
+def _height(batch: CellBatch, number: int, side: int) -> float:
+    """Height of the floor (0) or ceiling (1) of a layer."""
+    layer = batch.doses.layers[number]
+    return layer.high_mm if side else layer.low_mm
 
 
 class _Best:

@@ -46,7 +46,7 @@ class _Aligned:
         values = self.gy
         for axis, lines in enumerate(nodes):
             values = _interpolate(values, axis, self.centres[axis], lines)
-        return np.asarray(values, dtype=np.float32)
+        return np.ascontiguousarray(values, dtype=np.float32)
 
     def range_gy(self, nodes: tuple[Floats, Floats, Floats]) -> tuple[float, float]:
         """Smallest and largest voxel around the nodes."""
@@ -258,7 +258,10 @@ def _interpolate(
     values = values[(slice(None),) * axis + (slice(first, last + 1),)]
     index = index - first
     if ((share == 0) | (share == 1)).all():
-        return np.take(values, index + (share == 1), axis=axis)
+        index = index + (share == 1)
+        if index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
+            return values[(slice(None),) * axis + (slice(int(index[0]), int(index[-1]) + 1),)]
+        return np.take(values, index, axis=axis)
     shape = [1, 1, 1]
     shape[axis] = len(lines)
     weight = share.astype(np.float32).reshape(shape)

@@ -7,21 +7,24 @@ corners. For a full cell with a gradient along one axis this is exact; for the r
 distribution of equal mean and variance.
 
 Cells come in batches that fit the processor's cache, so that a whole body never lies in memory at once.
+Blocks, whose floor and ceiling are lattice planes, are computed for whole planes and then picked; the
+cells of all other layers are picked first and computed one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dose.field import DoseField
-from planeval.geometry.coverage import Coverage, Lattice
+from planeval.geometry.coverage import Coverage, Lattice, Layer
 from planeval.geometry.stack import CapReading
 
-__all__ = ["CellBatch", "sample"]
+__all__ = ["CellBatch", "LayerDoses", "sample"]
 
 Floats = NDArray[np.float64]
 Doses = NDArray[np.float32]
@@ -31,6 +34,45 @@ NODES_AT_ONCE = 100_000
 """Lattice nodes handled at once: small enough for the processor's cache, large enough for numpy."""
 
 _HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
+_FULL_MOMENTS = np.array([1 / 2, 1 / 2, 1 / 4, 1 / 3, 1 / 3], dtype=np.float32)
+"""Means of x, y, xy, x^2, y^2 over a whole cell."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerDoses:
+    """Some layers with the node doses of the lattice planes around them.
+
+    ``below`` is, per layer, the position in ``planes`` of the plane under it.
+    """
+
+    layers: Sequence[Layer]
+    lattice: Lattice
+    planes: Doses
+    below: Ints
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], lattice: Lattice, field: DoseField) -> LayerDoses:
+        """Sample the planes around layers of neighbouring lattice intervals."""
+        intervals = np.array([layer.interval for layer in layers])
+        first = int(intervals.min())
+        planes = field.nodes(lattice, first, int(intervals.max()) + 1)
+        return cls(layers, lattice, planes, intervals - first)
+
+    def shares(self) -> tuple[Doses, Doses]:
+        """How far up its lattice interval the floor and the ceiling of each layer lie."""
+        pairs = np.array([self._shares(layer) for layer in self.layers], dtype=np.float32)
+        return pairs[:, 0], pairs[:, 1]
+
+    def sides(self, number: int) -> tuple[Doses, Doses]:
+        """Node doses on the floor and on the ceiling of one layer."""
+        below = self.planes[self.below[number]]
+        step = self.planes[self.below[number] + 1] - below
+        floor, ceiling = self._shares(self.layers[number])
+        return below + np.float32(floor) * step, below + np.float32(ceiling) * step
+
+    def _shares(self, layer: Layer) -> tuple[float, float]:
+        start, end = self.lattice.w_mm[layer.interval], self.lattice.w_mm[layer.interval + 1]
+        return (layer.low_mm - start) / (end - start), (layer.high_mm - start) / (end - start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,15 +80,12 @@ class CellBatch:
     """Cells of one group of cap readings; the first ``full`` of them lie wholly inside.
 
     ``from_gy`` and ``to_gy`` are the ends of the even spread, ``low_gy`` and ``high_gy`` the corner
-    doses that bound a cell. ``layer`` and ``cell`` say where it is: positions in ``layers`` of the
-    coverage, and in-plane cells. ``floor`` and ``ceiling`` are the node doses of those layers. Cells
-    without a defined dose are left out and summed up in ``undefined_cc``.
+    doses that bound a cell; ``layer`` and ``cell`` say where it is in ``doses``. Cells without a
+    defined dose are left out and summed up in ``undefined_cc``.
     """
 
     readings: CapReading
-    layers: Ints
-    floor: Doses
-    ceiling: Doses
+    doses: LayerDoses
     cc: Floats
     mean_gy: Doses
     from_gy: Doses
@@ -61,120 +100,124 @@ class CellBatch:
 
 def sample(coverage: Coverage, field: DoseField) -> Iterator[CellBatch]:
     """Yield the cells of a coverage with their doses, in batches of one group of readings each."""
-    for readings in np.unique(coverage.layer_readings):
-        layers = np.flatnonzero(coverage.layer_readings == readings)
-        for batch, floor, ceiling in _layer_planes(coverage, field, layers):
-            yield _cells(coverage, CapReading(int(readings)), batch, floor, ceiling)
-
-
-def _layer_planes(
-    coverage: Coverage, field: DoseField, layers: Ints
-) -> Iterator[tuple[Ints, Doses, Doses]]:
-    """Yield batches of layers with the node doses on their floor and their ceiling.
-
-    Layers are taken by lattice interval, so that every dose plane is interpolated about once.
-    """
     lattice = coverage.lattice
-    order = layers[np.argsort(coverage.layer_interval[layers], kind="stable")]
-    per_layer = (lattice.rows + 1) * (lattice.columns + 1)
-    size = max(1, NODES_AT_ONCE // per_layer)
-    for start in range(0, len(order), size):
-        batch = order[start : start + size]
-        interval = coverage.layer_interval[batch]
-        first, last = int(interval[0]), int(interval[-1]) + 1
-        planes = field.nodes(lattice, first, last)
-        below = lattice.w_mm[interval]
-        height = lattice.w_mm[interval + 1] - below
-        lower = planes[interval - first]
-        step = planes[interval - first + 1] - lower
-        shares = (
-            ((heights[batch] - below) / height).astype(np.float32)[:, None, None]
-            for heights in (coverage.layer_low_mm, coverage.layer_high_mm)
-        )
-        floor, ceiling = (lower + share * step for share in shares)
-        yield batch, floor, ceiling
+    size = max(1, NODES_AT_ONCE // ((lattice.rows + 1) * (lattice.columns + 1)))
+
+    # blocks come first: the extremes that they prove spare most outlines a look
+    def kind(layer: Layer) -> tuple[int, bool]:
+        return int(layer.readings), layer.sheet is not None
+
+    ordered = sorted(coverage.layers, key=lambda layer: (*kind(layer), layer.interval))
+    for (_, is_piece), group in groupby(ordered, key=kind):
+        members = list(group)
+        for start in range(0, len(members), size):
+            doses = LayerDoses.of(members[start : start + size], lattice, field)
+            yield _batch(doses, *(_piece_cells if is_piece else _block_cells)(doses))
 
 
-def _cells(
-    coverage: Coverage, readings: CapReading, layers: Ints, floor: Doses, ceiling: Doses
+def _batch(
+    doses: LayerDoses,
+    layer: Ints,
+    cell: Ints,
+    share: Floats,
+    spread: tuple[Doses, Doses, Doses, Doses],
 ) -> CellBatch:
-    """All cells of some layers: the full ones first, then the partial ones."""
-    lattice = coverage.lattice
-    sheets = [coverage.sheets[n] for n in coverage.layer_sheet[layers]]
-    thickness_cm = (coverage.layer_high_mm[layers] - coverage.layer_low_mm[layers]) / 1000.0
-    full = np.concatenate([sheet.full for sheet in sheets])
-    partial = np.concatenate([sheet.partial for sheet in sheets])
-    numbers = np.arange(len(layers))
-    full_layer = np.repeat(numbers, [len(sheet.full) for sheet in sheets])
-    partial_layer = np.repeat(numbers, [len(sheet.partial) for sheet in sheets])
-    moments = np.concatenate([sheet.moments for sheet in sheets], axis=1)
-    share = np.concatenate([sheet.share for sheet in sheets])
-    parts = (
-        _spread_full(floor, ceiling, full_layer, full, lattice),
-        _spread_partial(
-            floor, ceiling, partial_layer, partial, moments.astype(np.float32), lattice
-        ),
-    )
-    mean, half, low, high = (np.concatenate(pair) for pair in zip(*parts, strict=True))
-    cell = np.concatenate([full, partial])
-    layer = np.concatenate([full_layer, partial_layer])
-    cc = coverage.lattice.cell_areas_mm2()[cell] * thickness_cm[layer]
-    cc[len(full) :] *= share
+    """Put a batch together; the covered ``share`` belongs to the last cells, those before are full."""
+    mean, half, low, high = spread
+    count = len(cell) - len(share)
+    thickness = np.array([one.high_mm - one.low_mm for one in doses.layers]) / 1000.0
+    cc = doses.lattice.cell_areas_mm2()[cell] * thickness[layer]
+    cc[count:] *= share
     start, stop = np.maximum(mean - half, low), np.minimum(mean + half, high)
     arrays = (cc, mean, start, stop, low, high, layer, cell)
-    count, lost = len(full), 0.0
+    lost = 0.0
     if not np.isfinite(low.sum() + high.sum()):
         known = np.isfinite(low) & np.isfinite(high)
         count, lost = int(known[:count].sum()), float(cc[~known].sum())
         arrays = tuple(array[known] for array in arrays)
-    return CellBatch(readings, layers, floor, ceiling, *arrays, count, lost)
+    return CellBatch(doses.layers[0].readings, doses, *arrays, count, lost)
 
 
-def _spread_full(
-    floor: Doses, ceiling: Doses, layer: Ints, cell: Ints, lattice: Lattice
-) -> tuple[Doses, Doses, Doses, Doses]:
-    """Mean, half spread, low and high of full cells: computed for whole layers, then picked."""
-    if not len(cell):
-        empty = np.zeros(0, dtype=np.float32)
-        return empty, empty, empty, empty
-    middle = (floor + ceiling) * _HALF
-    along_u = (middle[:, :, :-1] + middle[:, :, 1:]) * _HALF
-    step_u = middle[:, :, 1:] - middle[:, :, :-1]
-    mean = (along_u[:, :-1] + along_u[:, 1:]) * _HALF
-    rise_v = along_u[:, 1:] - along_u[:, :-1]
+Cells = tuple[Ints, Ints, Floats, tuple[Doses, Doses, Doses, Doses]]
+
+
+def _block_cells(doses: LayerDoses) -> Cells:
+    """Layer, cell, no share, and spread of blocks: computed plane by plane, then picked."""
+    planes, below = doses.planes, doses.below
+    cell = np.concatenate([layer.full for layer in doses.layers])
+    number = np.repeat(np.arange(len(doses.layers)), [len(one.full) for one in doses.layers])
+    along_u = planes[:, :, :-1] + planes[:, :, 1:]
+    step_u = planes[:, :, 1:] - planes[:, :, :-1]
+    box = (along_u[:, :-1] + along_u[:, 1:]) * _QUARTER
+    rise_v = (along_u[:, 1:] - along_u[:, :-1]) * _HALF
     rise_u = (step_u[:, :-1] + step_u[:, 1:]) * _HALF
-    rise_w = ceiling - floor
-    rise_w = rise_w[:, :, :-1] + rise_w[:, :, 1:]
-    rise_w = (rise_w[:, :-1] + rise_w[:, 1:]) * _QUARTER
-    half = np.sqrt(rise_u * rise_u + rise_v * rise_v + rise_w * rise_w) * _HALF
-    low = _of_corners(np.minimum, floor, ceiling)
-    high = _of_corners(np.maximum, floor, ceiling)
-    at = layer * (lattice.rows * lattice.columns) + cell
-    return mean.ravel()[at], half.ravel()[at], low.ravel()[at], high.ravel()[at]
+    lowest, highest = (_of_corners(choose, planes) for choose in (np.minimum, np.maximum))
+    above = below + 1
+    mean = (box[below] + box[above]) * _HALF
+    square = np.square(box[above] - box[below])
+    for rise in (rise_u, rise_v):
+        square += np.square((rise[below] + rise[above]) * _HALF)
+    half = np.sqrt(square) * _HALF
+    low = np.minimum(lowest[below], lowest[above])
+    high = np.maximum(highest[below], highest[above])
+    at = number * (doses.lattice.rows * doses.lattice.columns) + cell
+    picked = tuple(np.take(values, at) for values in (mean, half, low, high))
+    return number, cell, np.zeros(0), picked  # type: ignore[return-value]
 
 
-def _of_corners(choose: np.ufunc, floor: Doses, ceiling: Doses) -> Doses:
-    """Smallest or largest of the eight corners of every cell."""
-    values = choose(floor, ceiling)
-    values = choose(values[:, :, :-1], values[:, :, 1:])
+def _of_corners(choose: np.ufunc, planes: Doses) -> Doses:
+    """Smallest or largest of the four corners of every in-plane cell."""
+    values = choose(planes[:, :, :-1], planes[:, :, 1:])
     return np.asarray(choose(values[:, :-1], values[:, 1:]))
 
 
-def _spread_partial(
-    floor: Doses, ceiling: Doses, layer: Ints, cell: Ints, moments: Doses, lattice: Lattice
+def _piece_cells(doses: LayerDoses) -> Cells:
+    """Layer, cell, share and spread of all other cells, from the moments of their covered part."""
+    sheets = [layer.sheet for layer in doses.layers if layer.sheet is not None]
+    full = [layer.full for layer in doses.layers]
+    partial = [sheet.partial for sheet in sheets]
+    cell = np.concatenate([*full, *partial])
+    numbers = np.arange(len(doses.layers))
+    layer = np.concatenate(
+        [np.repeat(numbers, [len(cells) for cells in part]) for part in (full, partial)]
+    )
+    share = np.concatenate([sheet.share for sheet in sheets])
+    count = len(cell) - len(share)
+    moments = np.empty((5, len(cell)), dtype=np.float32)
+    moments[:, :count] = _FULL_MOMENTS[:, None]
+    moments[:, count:] = np.concatenate([sheet.moments for sheet in sheets], axis=1)
+    floor, ceiling = _corners(doses, layer, cell)
+    return layer, cell, share, _spread(floor, ceiling, moments)
+
+
+def _corners(doses: LayerDoses, layer: Ints, cell: Ints) -> tuple[list[Doses], list[Doses]]:
+    """The four corner doses (00, 10, 01, 11) of cells on the floor and the ceiling of their layer."""
+    columns, rows = doses.lattice.columns, doses.lattice.rows
+    nodes = (rows + 1) * (columns + 1)
+    first = doses.below[layer] * nodes + cell + cell // columns
+    floor_share, ceiling_share = (share[layer] for share in doses.shares())
+    values = doses.planes.ravel()
+    floor, ceiling = [], []
+    for corner in (0, 1, columns + 1, columns + 2):
+        at = first + corner
+        below = np.take(values, at)
+        step = np.take(values, at + nodes) - below
+        floor.append(below + floor_share * step)
+        ceiling.append(below + ceiling_share * step)
+    return floor, ceiling
+
+
+def _spread(
+    floor: list[Doses], ceiling: list[Doses], moments: Doses
 ) -> tuple[Doses, Doses, Doses, Doses]:
-    """Mean, half spread, low and high of partial cells, from the moments of the covered part."""
-    row, column = np.divmod(cell, lattice.columns)
-    node = (layer * (lattice.rows + 1) + row) * (lattice.columns + 1) + column
-    corners = (node, node + 1, node + lattice.columns + 1, node + lattice.columns + 2)
-    below, above = ([plane.ravel()[at] for at in corners] for plane in (floor, ceiling))
+    """Mean, half spread, low and high of cells with given corners and moments."""
     x, y, xy, xx, yy = moments
-    mean_below, mean_above = (bilinear(plane, x, y, xy) for plane in (below, above))
-    c00, c10, c01, c11 = ((a + b) * _HALF for a, b in zip(below, above, strict=True))
+    mean_floor, mean_ceiling = (bilinear(corners, x, y, xy) for corners in (floor, ceiling))
+    c00, c10, c01, c11 = ((a + b) * _HALF for a, b in zip(floor, ceiling, strict=True))
     # in-plane gradient of the bilinear field at the centroid of the covered part
     rise_u = (c10 - c00) * (1 - y) + (c11 - c01) * y
     rise_v = (c01 - c00) * (1 - x) + (c11 - c10) * x
-    rise_w = mean_above - mean_below
+    rise_w = mean_ceiling - mean_floor
     variance = (
         rise_u * rise_u * np.maximum(xx - x * x, 0)
         + rise_v * rise_v * np.maximum(yy - y * y, 0)
@@ -182,10 +225,10 @@ def _spread_partial(
         + rise_w * rise_w / np.float32(12)
     )
     half = np.sqrt(np.maximum(variance, 0) * np.float32(3))
-    low, high = below[0], below[0]
-    for corner in (*below[1:], *above):
+    low, high = floor[0], floor[0]
+    for corner in (*floor[1:], *ceiling):
         low, high = np.minimum(low, corner), np.maximum(high, corner)
-    mean = np.clip((mean_below + mean_above) * _HALF, low, high)
+    mean = np.clip((mean_floor + mean_ceiling) * _HALF, low, high)
     return mean, half, low, high
 
 

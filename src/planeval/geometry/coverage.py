@@ -15,8 +15,8 @@ local coordinates x, y in 0..1 along u and v.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from planeval.geometry.stack import CapReading, Slab
 
-__all__ = ["Coverage", "Lattice", "Sheet", "cover"]
+__all__ = ["Coverage", "Lattice", "Layer", "Sheet", "cover"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -76,21 +76,30 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Coverage:
-    """A solid on a lattice: sheets, and the layers that stack them.
+class Layer:
+    """Cells between two heights inside one lattice interval, in some cap readings.
 
-    Layer n is sheet ``layer_sheet[n]`` between ``layer_low_mm[n]`` and ``layer_high_mm[n]``, inside
-    the lattice interval ``layer_interval[n]``, and part of the cap readings ``layer_readings[n]``.
-    ``inside_cc`` and ``outside_cc`` are per reading (NONE, CHOSEN, FULL): they add up to the volume.
+    ``full`` cells lie wholly inside between those heights. A *block* fills its lattice interval and
+    has no ``sheet``; any other layer also has the partial cells of its sheet.
+    """
+
+    low_mm: float
+    high_mm: float
+    interval: int
+    readings: CapReading
+    full: Ints
+    sheet: Sheet | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coverage:
+    """A solid on a lattice, as layers.
+
+    ``inside_cc`` and ``outside_cc`` are per cap reading: they add up to the solid's volume.
     """
 
     lattice: Lattice
-    sheets: tuple[Sheet, ...]
-    layer_sheet: Ints
-    layer_low_mm: Floats
-    layer_high_mm: Floats
-    layer_interval: Ints
-    layer_readings: NDArray[np.uint8]
+    layers: tuple[Layer, ...]
     inside_cc: dict[CapReading, float]
     outside_cc: dict[CapReading, float]
 
@@ -101,37 +110,55 @@ def cover(slabs: Sequence[Slab], lattice: Lattice) -> Coverage:
     What lies beyond the lattice is counted as outside, never moved to its edge.
     """
     areas: dict[int, Any] = {id(slab.area): slab.area for slab in slabs}
-    numbers = {key: number for number, key in enumerate(areas)}
-    polygons = list(areas.values())
-    sheets = _sheets(polygons, lattice)
-    area_mm2 = shapely.area(polygons) if polygons else np.zeros(0)
-    cell_mm2 = lattice.cell_areas_mm2()
-    covered_mm2 = np.array(
-        [cell_mm2[one.full].sum() + one.share @ cell_mm2[one.partial] for one in sheets]
-    )
-    layers = [
-        (numbers[id(slab.area)], low, high, interval, int(slab.readings))
+    sheets = dict(zip(areas, _sheets(list(areas.values()), lattice), strict=True))
+    pieces = [
+        Layer(low, high, interval, slab.readings, sheets[id(slab.area)].full, sheets[id(slab.area)])
         for slab in slabs
         for low, high, interval in _cut_heights(slab, lattice.w_mm)
     ]
-    columns = np.array(layers, dtype=float).reshape(-1, 5).T
-    sheet = columns[0].astype(np.int64)
-    readings = columns[4].astype(np.uint8)
+    cell_mm2 = lattice.cell_areas_mm2()
+    covered_mm2 = {
+        id(sheet): float(cell_mm2[sheet.full].sum() + sheet.share @ cell_mm2[sheet.partial])
+        for sheet in sheets.values()
+    }
     inside, outside = {}, {}
-    layer_cc = covered_mm2[sheet] * (columns[2] - columns[1]) / 1000.0
     for reading in CapReading:
-        inside[reading] = float(layer_cc[(readings & reading) > 0].sum())
-        total = sum(
-            float(area_mm2[numbers[id(slab.area)]]) * (slab.high_mm - slab.low_mm) / 1000.0
-            for slab in slabs
-            if slab.readings & reading
+        inside[reading] = sum(
+            covered_mm2[id(piece.sheet)] * (piece.high_mm - piece.low_mm) / 1000.0
+            for piece in pieces
+            if piece.readings & reading
         )
+        total = sum(slab.volume_cc for slab in slabs if slab.readings & reading)
         missing = total - inside[reading]
         outside[reading] = missing if missing > 1e-9 * max(total, 1e-3) else 0.0
-    return Coverage(
-        lattice, sheets, sheet, columns[1], columns[2], columns[3].astype(np.int64), readings,
-        inside, outside,
-    )  # fmt: skip
+    return Coverage(lattice, tuple(_with_blocks(pieces, lattice)), inside, outside)
+
+
+def _with_blocks(pieces: Sequence[Layer], lattice: Lattice) -> Iterator[Layer]:
+    """Join the cells that are full through a whole lattice interval into one block per interval."""
+    groups: dict[tuple[int, CapReading], list[Layer]] = {}
+    for piece in pieces:
+        groups.setdefault((piece.interval, piece.readings), []).append(piece)
+    scratch = np.zeros(lattice.rows * lattice.columns, dtype=np.uint8)
+    for (interval, readings), members in groups.items():
+        low, high = float(lattice.w_mm[interval]), float(lattice.w_mm[interval + 1])
+        height = sum(piece.high_mm - piece.low_mm for piece in members)
+        if height < (high - low) * (1 - 1e-9):
+            yield from members
+            continue
+        common = members[0].full
+        for nth, piece in enumerate(members[1:], start=1):
+            scratch[common] = nth
+            common = piece.full[scratch[piece.full] == nth]
+            scratch[...] = 0
+        if not len(common):
+            yield from members
+            continue
+        yield Layer(low, high, interval, readings, common)
+        scratch[common] = 1
+        for piece in members:
+            yield replace(piece, full=piece.full[scratch[piece.full] == 0])
+        scratch[common] = 0
 
 
 def _cut_heights(slab: Slab, edges: Floats) -> list[tuple[float, float, int]]:

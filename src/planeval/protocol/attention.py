@@ -65,25 +65,25 @@ def prescription_line(
 ) -> Attention | None:
     """Return the line for a target whose D50% lies outside 90 to 130 % of its prescription.
 
-    This is the cheapest test for a wrong dose, plan or target. A D50% that cannot be known is a
-    line only where the prescription is the target's own.
+    This is the cheapest test for a wrong dose, plan or target. A D50% that is unknown is outside
+    where everything it can be is outside; else it is a line only where the prescription is the
+    target's own.
     """
     name = target or "the whole plan"
-    if not d50.is_defined:
-        if not is_own:
-            return None
+    low, high = (100 * gy / total_gy for gy in d50.possible or (d50.low, d50.high))
+    if d50.is_defined:
+        low = high = 100 * d50.value / total_gy
+    if high < _D50_RANGE[0] or low > _D50_RANGE[1]:
+        shown = f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"
         text = (
-            f"D50% cannot be compared with the {total_gy:g} Gy prescribed to {name}: {d50.reason}"
+            f"{name}: D50% is {shown} % of the {total_gy:g} Gy prescribed; expected 90 to 130 %. "
+            "Check that dose, plan and target belong together"
         )
-        return Attention(Severity.WARNING, "prescription", text)
-    percent = 100 * d50.value / total_gy
-    if _D50_RANGE[0] <= percent <= _D50_RANGE[1]:
+        return Attention(Severity.ERROR, "prescription", text)
+    if d50.is_defined or not is_own:
         return None
-    text = (
-        f"{name}: D50% is {d50.value:.2f} Gy, {percent:.1f} % of the {total_gy:g} Gy prescribed; "
-        "expected 90 to 130 %. Check that dose, plan and target belong together"
-    )
-    return Attention(Severity.ERROR, "prescription", text)
+    text = f"D50% cannot be compared with the {total_gy:g} Gy prescribed to {name}: {d50.reason}"
+    return Attention(Severity.WARNING, "prescription", text)
 
 
 def _status_lines(rows: Sequence[Row | RowGroup], status: Status) -> Iterator[Attention]:
@@ -92,11 +92,21 @@ def _status_lines(rows: Sequence[Row | RowGroup], status: Status) -> Iterator[At
     for item in rows:
         if _status(item) is not status:
             continue
-        yield Attention(Severity.ERROR, code, row_text(item), item.id)
-        if isinstance(item, RowGroup):
-            for member in _members(item):
-                if _status(member) in _BAD:
-                    yield _member_line(member)
+        members = list(_members(item)) if isinstance(item, RowGroup) else []
+        text = row_text(item, _own_reason(item, members))
+        yield Attention(Severity.ERROR, code, text, item.id)
+        for member in members:
+            if _status(member) in _BAD:
+                yield _member_line(member)
+
+
+def _own_reason(item: Row | RowGroup, members: Sequence[Row | RowGroup]) -> str:
+    """Return the reason of an item without the parts that the lines of its members give."""
+    reason = item.outcome.reason if item.outcome else ""
+    for member in members:
+        if member.outcome is not None and member.outcome.reason:
+            reason = reason.replace(member.outcome.reason, "")
+    return "; ".join(part for part in reason.split("; ") if part)
 
 
 def _near_lines(rows: Sequence[Row | RowGroup]) -> Iterator[Attention]:
@@ -163,11 +173,13 @@ def _members(group: RowGroup) -> Iterator[Row | RowGroup]:
             yield from _members(member)
 
 
-def row_text(item: Row | RowGroup) -> str:
-    """Return a row or group as one line: what, value, limits, status, reason."""
+def row_text(item: Row | RowGroup, reason: str | None = None) -> str:
+    """Return a row or group as one line: what, value, limits, status, reason (its own if None)."""
     outcome = item.outcome
     status = f": {outcome.status.replace('_', ' ')}" if outcome else ""
-    reason = f" ({outcome.reason})" if outcome and outcome.reason else ""
+    if reason is None:
+        reason = outcome.reason if outcome else ""
+    reason = f" ({reason})" if reason else ""
     if isinstance(item, RowGroup):
         return f"{item.title or item.id}{status}{reason}"
     limits = ""

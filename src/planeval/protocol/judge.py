@@ -136,8 +136,7 @@ def _judge_interval(value: Value, tiers: Tiers) -> Judgement:
     status = tiers.status(low)
     if tiers.status(high) is not status:
         return Judgement.settled(Status.NOT_EVALUABLE, value.reason)
-    span = f"at least {low:.2f}" if high == float("inf") else f"from {low:.2f} to {high:.2f}"
-    reason = f"{value.reason}; {span} {value.unit} is certain, which decides the row"
+    reason = f"{value.reason}; no dose there could change the outcome"
     return Judgement.settled(status, reason)
 
 

@@ -39,11 +39,12 @@ _UNQUOTED = re.compile(r":\s*[<>]=?\s*[0-9]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Protocol:
-    """A valid protocol: its content, the SHA-256 of its bytes, and the file's base name."""
+    """A valid protocol: its content, the SHA-256 of its bytes, the file's base name, its text."""
 
     file: ProtocolFile
     sha256: str
     name: str
+    text: str
 
     @property
     def id(self) -> str:
@@ -74,7 +75,7 @@ def parse_protocol(content: bytes, name: str) -> Protocol:
     found = [(fault.path, fault.message) for fault in faults(file)]
     if found:
         raise ProtocolSyntax(_report(found, document, name))
-    return Protocol(file, hashlib.sha256(content).hexdigest(), name)
+    return Protocol(file, hashlib.sha256(content).hexdigest(), name, content.decode("utf-8-sig"))
 
 
 def _read_yaml(content: bytes, name: str) -> CommentedMap:

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from planeval.case import Case
 from planeval.errors import ReportError
@@ -127,6 +127,10 @@ def _pictures(chart: Chart | None, slices: Slices | None, case: Case | None) -> 
         "chart": chart,
         "chart_json": Markup(script_json(chart_data(chart))) if chart else "",
         "slices": slices,
+        "layer_of": {
+            line.name: str(number)
+            for number, line in enumerate(slices.outlined if slices else ())
+        },
         "has_case": case is not None,
     }
 
@@ -196,11 +200,13 @@ def _environment() -> Environment:
         "cell": value_cell,
         "date": date_text,
         "ink": ink,
+        "lines": lambda text: Markup(escape(text)),
         "kind": lambda kind: KIND_WORDS[RowKind(kind)],
         "name": lambda text: visible(text, LONGEST_NAME),
         "number": number_text,
         "person": person_name,
         "prose": prose,
+        "short": lambda uid: visible(uid, LONGEST_NAME)[-8:],
         "status": status_cell,
         "status_word": lambda status: STATUS_WORDS[status],
     }
