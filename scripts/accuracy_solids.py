@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack
 from scipy.spatial.transform import Rotation
+
+from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack
 
 __all__ = ["SHAPES", "Solid", "draw", "random_smooth", "sections"]
 

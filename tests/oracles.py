@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import shapely
 
 
 def slab_volume_above(slabs, gradient, at_origin, level, *, cuts: int = 1) -> float:
-    """cc of axial slabs where at_origin + gradient . (x, y, z) >= level, by polygon clipping.
+    """Cc of axial slabs where at_origin + gradient . (x, y, z) >= level, by polygon clipping.
 
     Exact without a height gradient and without an in-plane one; else heights are cut into ``cuts``
     sub-slabs, whose dose is that of their middle.
@@ -20,7 +22,7 @@ def slab_volume_above(slabs, gradient, at_origin, level, *, cuts: int = 1) -> fl
             total += slab.area.area * np.clip(slab.high_mm - height, 0, slab.high_mm - slab.low_mm)
             continue
         edges = np.linspace(slab.low_mm, slab.high_mm, cuts + 1)
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             missing = level - at_origin - gradient[2] * (low + high) / 2
             direction = np.array(gradient[:2]) / in_plane
             foot = direction * missing / in_plane

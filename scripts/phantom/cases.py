@@ -125,7 +125,7 @@ def hepatic_pvtt(folder: Path) -> None:
         tumour_radii_mm=(21.0, 23.0, 20.0),
     )
     planes = _planes(-505.5, 3.0, 64)
-    drawing = Drawing(planes, (-497.0, -327.0), 1.5, 0.9)
+    drawing = Drawing(planes, (-497.0, -327.0), 1.5, 1.0)
     drawn = draw(anatomy, drawing)
     for name, shift in (("GTV_T00", (0.3, -1.5, -5.5)), ("GTV_T50", (-0.2, 1.0, 4.5))):
         drawn.contours[name] = draw_phase(drawn, drawing, shift)

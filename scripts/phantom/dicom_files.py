@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -30,6 +31,7 @@ from phantom.shapes import Array
 
 UID_PREFIX = "1.2.826.0.1.3680043.8.498."
 STUDY_MANAGEMENT_CLASS = "1.2.840.10008.3.1.2.3.1"  # what a referenced study is customarily called
+CONTOUR_DATA = Tag("ContourData")
 DATE, TIME = "20240115", "093000"
 LEAF_PAIRS, LEAF_WIDTH_MM = 60, 5.0
 
@@ -225,6 +227,14 @@ def _image_reference(uid: UID) -> Dataset:
     return _item(ReferencedSOPClassUID=CTImageStorage, ReferencedSOPInstanceUID=uid)
 
 
+def _encoded(tag: BaseTag, text: str) -> RawDataElement:
+    """Decimal strings that need no checking, as the bytes to write: contours are long."""
+    value = text.encode("ascii") + b" " * (len(text) % 2)
+    if len(value) >= 1 << 16:
+        raise ValueError(f"{len(value)} bytes do not fit a decimal string of explicit VR")
+    return RawDataElement(tag, "DS", len(value), value, 0, False, True)
+
+
 def _contour_items(roi: Roi, ct_uids: dict[float, UID]) -> list[Dataset]:
     """The contours of one ROI from the lowest plane up."""
     if roi.point_mm is not None:
@@ -244,9 +254,8 @@ def _contour_items(roi: Roi, ct_uids: dict[float, UID]) -> list[Dataset]:
                 item.ContourImageSequence = Sequence([_image_reference(ct_uids[z])])
             item.ContourGeometricType = "CLOSED_PLANAR"
             item.NumberOfContourPoints = len(loop)
-            item.ContourData = [
-                text for x, y in loop.tolist() for text in (decimal(x), decimal(y), height)
-            ]
+            texts = (f"{decimal(x)}\\{decimal(y)}\\{height}" for x, y in loop.tolist())
+            item[CONTOUR_DATA] = _encoded(CONTOUR_DATA, "\\".join(texts))
             items.append(item)
     return items
 

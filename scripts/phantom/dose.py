@@ -136,6 +136,7 @@ def _depth_mm(
 ) -> Array:
     """The way from the elliptic skin to each point along the beam; 0 outside."""
     cx, cy, a, b = body_mm
+    a, b = 1.07 * a, 1.07 * b  # the trunk is fuller than an ellipse of its own half axes
     px, py, dx, dy = (x - cx) / a, (y - cy) / b, to_source[0] / a, to_source[1] / b
     aa, bb, cc = dx * dx + dy * dy, px * dx + py * dy, px * px + py * py - 1.0
     root = np.sqrt(np.clip(bb * bb - aa * cc, 0.0, None))

@@ -55,8 +55,8 @@ STORIES: dict[str, Story] = {
             "GTV is the parenchymal tumour, PVTT the thrombus in the right portal branch; they "
             "touch. Gross tumour is their union.",
             "CTV = gross tumour + 5 mm, united with the lumen of V_Portal within 15 mm of the "
-            "gross tumour along the vessel. The thrombus ends before the bifurcation, so the extension "
-            "runs into the trunk and into the left branch.",
+            "gross tumour along the vessel. The thrombus ends before the bifurcation, so the "
+            "extension runs into the trunk and into the left branch.",
             "PTV = CTV + 5 mm in the axial plane + 10 mm cranio-caudally (ellipsoid). Nothing is "
             "clipped. Targets are grown from the smooth shapes, then drawn on the CT planes.",
             "GTV_T00 (end of inhalation) is GTV moved by (0.3, -1.5, -5.5) mm, GTV_T50 (end of "
@@ -134,6 +134,7 @@ STORIES: dict[str, Story] = {
 FAILING_PROTOCOL = """\
 schema: planeval.protocol/1
 id: fails-on-purpose
+version: "1.0"
 title: Rules that the case beside this file must not pass
 review: {status: draft}
 applies: {fractions: [20, 30], total_dose_gy: [50, 65], outside: refuse}

@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 Array = NDArray[np.float64]
 Point = tuple[float, float, float]
 
-FAR_MM = 30.0  # what a tube answers where it is surely farther away than this
+FAR_MM = 14.0  # what a tube answers where it is surely farther away than this
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -201,5 +201,3 @@ class Case:
         if self.dose is None:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
-
-

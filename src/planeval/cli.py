@@ -36,7 +36,7 @@ FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
 Command = Callable[..., Any]
 
 
-class _Number(click.ParamType):
+class _Number(click.ParamType[tuple[str, float]]):
     """A positive number with an optional target: ``55`` or ``PTV1=55``."""
 
     name = "[TARGET=]GY"
@@ -155,7 +155,9 @@ def evaluate(
     "-s", "--structure", "names", multiple=True,
     help='A structure or an expression such as "Liver - GTV"; all structures without it.',
 )  # fmt: skip
-@click.option("-m", "--metric", "metrics", multiple=True, help="A metric, e.g. V20Gy[%] or D2%[Gy].")
+@click.option(
+    "-m", "--metric", "metrics", multiple=True, help="A metric, e.g. V20Gy[%] or D2%[Gy]."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write dvh.csv here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def dvh(
@@ -216,7 +218,7 @@ def protocol() -> None:
 def protocol_list() -> int:
     """List the shipped protocols."""
     for entry in pe.protocol.library.available():
-        click.echo(f"{entry.id:24s} {entry.version:8s} {entry.review_status:12s} {entry.title}")
+        click.echo(f"{entry.id:24s} {entry.version:8s} {entry.review:12s} {entry.title}")
     return 0
 
 
@@ -224,7 +226,7 @@ def protocol_list() -> int:
 @click.argument("name")
 def protocol_show(name: str) -> int:
     """Print a protocol file as it is."""
-    click.echo(pe.protocol.library.text_of(name), nl=False)
+    click.echo(pe.protocol.library.load(name).text, nl=False)
     return 0
 
 

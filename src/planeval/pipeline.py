@@ -77,12 +77,12 @@ class Evaluation:
 
         return pd.read_csv(io.StringIO(self.metrics_csv()))
 
-    def publish_html(self, path: str | Path) -> Path:
-        """Write the report as one self-contained file and return its path.
+    def publish_html(self, path: str | Path) -> None:
+        """Write the report as one self-contained file.
 
         Raises :class:`~planeval.errors.ReportError` where it cannot be written.
         """
-        return html.write_html(Path(path), self._record, self._case)
+        html.write_html(Path(path), self._record, self._case)
 
     def __repr__(self) -> str:
         return f"Evaluation({self._record.protocol.id!r}, {self.verdict}: {self._record.summary})"

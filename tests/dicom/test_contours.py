@@ -36,7 +36,19 @@ def test_long_plain_data_equals_float(decimals):
 
 @pytest.mark.parametrize(
     "text",
-    [b"1.0\\2.0\\", b"\\1.0", b"1.\\-.", b"-", b"1.0\\abc\\2.0", b"1.0\\\\2.0", b"1.0.0\\2", b"1-2\\3", b"--1\\2", b"1\\2\\-", b"1,5\\2"],
+    [
+        b"1.0\\2.0\\",
+        b"\\1.0",
+        b"1.\\-.",
+        b"-",
+        b"1.0\\abc\\2.0",
+        b"1.0\\\\2.0",
+        b"1.0.0\\2",
+        b"1-2\\3",
+        b"--1\\2",
+        b"1\\2\\-",
+        b"1,5\\2",
+    ],
 )
 def test_text_that_is_not_numbers_is_none(text):
     """Anything that float() would refuse is refused."""

@@ -1,6 +1,8 @@
 """Indexing folders: everything found, nothing but headers read, other files counted."""
 
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +76,23 @@ def test_path_that_does_not_exist(tmp_path):
     """A wrong path is an error, not an empty index."""
     with pytest.raises(UnreadableFile, match="nowhere: no such file or folder"):
         scan_folder(tmp_path / "nowhere")
+
+
+def test_folder_that_cannot_be_listed_is_a_finding(tmp_path, monkeypatch):
+    """A folder without permission is told, not passed over."""
+    write(tmp_path)
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    index = scan_folder(tmp_path)
+    assert len(index.entries) == 6
+    assert [(f.code, f.where) for f in index.findings] == [("unreadable-file", "locked")]
 
 
 def test_copies_are_used_once(tmp_path):

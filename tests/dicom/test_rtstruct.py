@@ -453,7 +453,8 @@ def test_structures_on_one_oblique_image_share_a_frame(writer):
 
 def test_tilted_within_tolerance_is_axial(writer):
     """Contours whose z wobbles by less than 0.1 mm are axial."""
-    wobble = [[*points, [0, 0, 0.05], [0, 0, 0], [0, 0, -0.05], [0, 0, 0]] for points in BOX]
+    tilt = np.array([[0, 0, 0.05], [0, 0, 0], [0, 0, -0.05], [0, 0, 0]])
+    wobble = [points + tilt for points in BOX]
     assert only(read(writer.structures([Roi("A", wobble)]))).stack.frame is AXIAL
 
 

@@ -4,11 +4,20 @@ import itertools
 
 import numpy as np
 import pytest
+from tests.oracles import slab_volume_above
+from tests.phantoms import (
+    cone,
+    cylinder,
+    dose,
+    dose_on_grid,
+    linear,
+    round_stack,
+    sphere,
+    structure,
+)
 
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.geometry.stack import CapReading
-from tests.oracles import slab_volume_above
-from tests.phantoms import cone, cylinder, dose, dose_on_grid, linear, round_stack, sphere, structure
 
 SHAPES = {
     "sphere": lambda r: (sphere(r), r),
@@ -68,7 +77,7 @@ def test_extremes_are_the_extremes_of_the_contour_solid(gradient):
     dvh = dose_volume_histogram(solid, dose(term))
     corners = np.concatenate(
         [
-            np.column_stack([np.array(slab.area.exterior.coords), np.full(len(slab.area.exterior.coords), z)])
+            np.insert(np.array(slab.area.exterior.coords), 2, z, axis=1)
             for slab in solid.stack.slabs()
             if slab.readings & CapReading.CHOSEN
             for z in (slab.low_mm, slab.high_mm)
@@ -97,7 +106,14 @@ def test_uniform_dose_is_a_step():
     """All of a structure in one dose: every D is that dose, V is all at it and nothing above."""
     solid = structure(round_stack(sphere(8.0), 2.0, half_mm=8.0))
     dvh = dose_volume_histogram(solid, dose(dose_on_grid(lambda x, y, z: 50.0 + 0 * x)))
-    for value in (dvh.mean(), dvh.min(), dvh.max(), dvh.median(), dvh.d(cc=0.03), dvh.d(percent=100)):
+    for value in (
+        dvh.mean(),
+        dvh.min(),
+        dvh.max(),
+        dvh.median(),
+        dvh.d(cc=0.03),
+        dvh.d(percent=100),
+    ):
         assert float(value) == 50.0
     assert float(dvh.v(gy=50.0, unit="%")) == pytest.approx(100.0)
     assert float(dvh.v(gy=50.001)) == 0.0
@@ -119,9 +135,9 @@ def test_two_plateaus_keep_their_inclusive_step():
 def test_d_and_v_are_inverses():
     """V(D(x)) = x and D(V(d)) = d along the whole curve."""
     solid = structure(round_stack(sphere(12.0), 2.5, half_mm=12.0))
-    dvh = dose_volume_histogram(solid, dose(dose_on_grid(lambda x, y, z: 60 - 0.01 * (x * x + y * y))))
+    dvh = dose_volume_histogram(
+        solid, dose(dose_on_grid(lambda x, y, z: 60 - 0.01 * (x * x + y * y)))
+    )
     for cc in np.linspace(0.02, 0.98, 25) * dvh.total_cc:
         assert float(dvh.v(gy=float(dvh.d(cc=cc)))) == pytest.approx(cc, rel=1e-9)
-        assert float(dvh.d(cc=cc)) == pytest.approx(
-            float(dvh.dc(cc=dvh.total_cc - cc)), abs=1e-9
-        )
+        assert float(dvh.d(cc=cc)) == pytest.approx(float(dvh.dc(cc=dvh.total_cc - cc)), abs=1e-9)

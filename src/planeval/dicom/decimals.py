@@ -1,10 +1,10 @@
 """Backslash-separated decimal text to numbers, exactly as ``float`` reads it, for millions of them.
 
-Contours are plain decimals such as ``-123.45``. Each half of such a number, before and behind the
-point, has at most eight digits and fits one 64-bit word: all words of a block are turned into integers
-together, by three multiplications (Lemire 2018, "Quickly parsing eight digits"). The digits of a
-number together are an integer below 10^15, and its quotient by a power of ten below 10^22 is the
-correctly rounded value, the one that ``float`` returns. Text of any other form goes to ``float``.
+Contours are plain decimals such as ``-123.45``. Eight digits fit one 64-bit word, and all words of
+a block of text become integers together, by three multiplications each (joining digits to pairs,
+pairs to fours, fours to eight). Up to fifteen digits make an integer that a double holds exactly;
+its quotient by a power of ten up to 10^15, exact too, is the correctly rounded value: the one that
+``float`` returns. Numbers of any other form (exponents, more digits, blanks) are read by ``float``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 __all__ = ["parse_numbers"]
 
+Positions = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
 _BLOCK_BYTES = 1 << 17
 """Text parsed at a time: its words stay in the processor's cache."""
 
 _WORD = 8
 _MOST_DIGITS = 15
 _SEPARATOR, _POINT, _MINUS, _ZERO = (np.uint8(ord(c)) for c in "\\.-0")
-_TENS = 10 ** np.arange(_WORD + 1, dtype=np.uint64)
+_TENS = 10 ** np.arange(_MOST_DIGITS + 1, dtype=np.uint64)
 
 _STEPS = tuple(
     (np.uint64(mask), np.uint64(factor), np.uint64(shift))
@@ -36,8 +39,8 @@ _STEPS = tuple(
 def parse_numbers(text: bytes) -> NDArray[np.float64] | None:
     r"""Return the numbers of backslash-separated text, None if some of it is not a number.
 
-    >>> parse_numbers(b"1.5\\-20.25\\0.0")
-    array([  1.5 , -20.25,   0.  ])
+    >>> parse_numbers(b"1.5\\-20.25\\3e2")
+    array([  1.5 , -20.25, 300.  ])
     """
     if not text:
         return np.zeros(0)
@@ -46,10 +49,7 @@ def parse_numbers(text: bytes) -> NDArray[np.float64] | None:
     while start <= len(text):
         cut = text.find(b"\\", start + _BLOCK_BYTES)
         stop = len(text) if cut < 0 else cut
-        block = text[start:stop]
-        numbers = _parse_plain(block)
-        if numbers is None:
-            numbers = _parse_any(block)
+        numbers = _parse_block(text[start:stop])
         if numbers is None:
             return None
         parsed.append(numbers)
@@ -57,66 +57,79 @@ def parse_numbers(text: bytes) -> NDArray[np.float64] | None:
     return np.concatenate(parsed)
 
 
-def _parse_any(text: bytes) -> NDArray[np.float64] | None:
-    """Parse any notation, blanks around numbers included, one by one."""
-    if b"_" in text:
-        return None
-    try:
-        return np.array([float(number) for number in text.split(b"\\")])
-    except ValueError:
-        return None
-
-
-def _parse_plain(text: bytes) -> NDArray[np.float64] | None:
-    """Parse plain decimals of at most eight digits on each side of the point, else None."""
-    padded = b"0" * _WORD + text
-    characters = np.frombuffer(padded, dtype=np.uint8)[_WORD:]
-    separators = np.flatnonzero(characters == _SEPARATOR)
-    points = np.flatnonzero(characters == _POINT)
-    ends = np.append(separators, len(text))
-    if len(points) != len(ends):
-        points = _points_or_ends(points, ends)
-    starts = np.concatenate([[0], separators + 1])
-    is_negative = characters[np.minimum(starts, len(text) - 1)] == _MINUS
+def _parse_block(text: bytes) -> NDArray[np.float64] | None:
+    """Parse one block: plain decimals together, the others one by one."""
+    padded = b"0" * (2 * _WORD) + text + b"\\"
+    characters = np.frombuffer(padded, dtype=np.uint8)[2 * _WORD :]
+    ends = np.flatnonzero(characters == _SEPARATOR)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    is_negative = characters[starts] == _MINUS
+    points = _points_or_ends(np.flatnonzero(characters == _POINT), starts, ends)
     before = points - starts - is_negative
     behind = np.maximum(ends - points - 1, 0)
-    together = before + behind
-    if (
-        before.min() < 0
-        or max(before.max(), behind.max()) > _WORD
-        or together.min() < 1
-        or together.max() > _MOST_DIGITS
-    ):
-        return None
-    digits = np.count_nonzero(characters - _ZERO < 10)
-    signs = np.count_nonzero(is_negative) + np.count_nonzero(points != ends)
-    if digits + len(separators) + signs != len(text):
-        return None
-    words = np.ndarray((len(text) + 1,), dtype="<u8", buffer=padded, strides=(1,))
-    whole = _digits_before(words, points, before) * _TENS[behind]
-    whole += _digits_before(words, ends, behind)
-    values = whole.astype(np.float64) / _TENS[behind]
-    return np.negative(values, where=is_negative, out=values)
+    is_plain = (before >= 0) & (before + behind >= 1) & (before + behind <= _MOST_DIGITS)
+    expected = len(ends) + np.count_nonzero(is_negative) + np.count_nonzero(points != ends)
+    is_digit = np.asarray(characters - _ZERO < 10)
+    if np.count_nonzero(is_digit) + expected != len(characters):
+        is_plain &= ~_has_others(is_digit, starts[is_negative], points, ends)
+    if not is_plain.all():
+        before, behind = np.where(is_plain, before, 0), np.where(is_plain, behind, 0)
+    words = np.ndarray((len(padded) - _WORD + 1,), "<u8", padded, strides=(1,))
+    whole = _integers(words, points + 2 * _WORD, before) * _TENS[behind]
+    whole += _integers(words, ends + 2 * _WORD, behind)
+    values = np.asarray(whole.astype(np.float64) / _TENS[behind])
+    np.negative(values, where=is_negative, out=values)
+    for index in np.flatnonzero(~is_plain):
+        number = _float(text[starts[index] : ends[index]])
+        if number is None:
+            return None
+        values[index] = number
+    return values
 
 
-def _points_or_ends(points: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+def _points_or_ends(points: Positions, starts: Positions, ends: Positions) -> Positions:
     """Return where the whole part of each number ends: at its point, or at its end without one."""
+    if len(points) == len(ends) and bool(((starts <= points) & (points < ends)).all()):
+        return points
     found = ends.copy()
     found[np.searchsorted(ends, points)] = points
     return found
 
 
-def _digits_before(
-    words: NDArray[np.uint64], ends: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray[np.uint64]:
-    """Return the integers that the ``counts`` digits ending at each position spell.
+def _has_others(
+    is_digit: NDArray[np.bool_], signs: Positions, points: Positions, ends: Positions
+) -> NDArray[np.bool_]:
+    """For each number: does it hold more than digits, a leading sign and its point?"""
+    is_known = is_digit.copy()
+    for positions in (signs, points, ends):
+        is_known[positions] = True
+    found = np.zeros(len(ends), dtype=bool)
+    found[np.searchsorted(ends, np.flatnonzero(~is_known))] = True
+    return found
 
-    ``words[p]`` holds the eight characters before position p, the first one in its lowest byte.
+
+def _integers(words: Words, stops: Positions, counts: Positions) -> Words:
+    """Return the integers that the ``counts`` digits before each stop spell.
+
+    ``words[p]`` holds the eight characters from position p on, the first in its lowest byte. Digits
+    beyond the last eight are a second word, for the numbers that have them.
     """
-    spare = (np.uint64(8) * (_WORD - counts).astype(np.uint64)).astype(np.uint64)
-    found = (words[ends] >> spare) << spare
+    near = np.minimum(counts, _WORD)
+    spare = (8 * (_WORD - near)).astype(np.uint64)
+    found = (words[stops - _WORD] >> spare) << spare
     for mask, factor, shift in _STEPS:
         found &= mask
         found *= factor
         found >>= shift
+    long = np.flatnonzero(counts > _WORD)
+    if len(long):
+        found[long] += _integers(words, stops[long] - _WORD, counts[long] - _WORD) * _TENS[_WORD]
     return found
+
+
+def _float(text: bytes) -> float | None:
+    """Read one number of any notation; underscores, which Python allows, are not decimal text."""
+    try:
+        return None if b"_" in text else float(text)
+    except ValueError:
+        return None

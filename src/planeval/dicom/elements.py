@@ -7,16 +7,19 @@ by pydicom. DICOM text is untrusted and is handed on as it is, apart from paddin
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 import zlib
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 from planeval.errors import InvalidElement, MissingElement, UnreadableFile
 
@@ -75,18 +78,7 @@ class Item:
 
     def raw(self, keyword: str) -> bytes:
         """Return the element's bytes as stored, empty where it is absent."""
-        try:
-            element = self.dataset.get_item(_tag(keyword))
-        except PYDICOM_FAILURES as error:
-            raise self._invalid(keyword, error) from error
-        value = getattr(element, "value", None)
-        if value is None:
-            return b""
-        if isinstance(value, bytes):
-            return value
-        if isinstance(value, (MultiValue, list, tuple)):
-            return b"\\".join(str(part).encode() for part in value)
-        return str(value).encode()
+        return _stored(self._element(keyword))
 
     def text(self, keyword: str) -> str:
         """Return the element's text without padding, empty where it is absent."""
@@ -104,10 +96,13 @@ class Item:
 
         Raises :class:`InvalidElement` for text that is not a number and for values not finite.
         """
-        binary = self._binary(keyword)
-        if binary is not None:
-            return binary
-        raw = self.raw(keyword).strip(_PADDING)
+        element = self._element(keyword)
+        if element is None:
+            return ()
+        code = _BINARY.get(_known_vr(keyword) if element.VR in (None, "UN") else str(element.VR))
+        if code is not None:
+            return self._binary(keyword, element, code)
+        raw = _stored(element).strip(_PADDING)
         if not raw:
             return ()
         try:
@@ -157,7 +152,7 @@ class Item:
             return []
         if isinstance(value, (bytes, str)):
             raise self._invalid(keyword, "not a sequence of items")
-        return [self._child(dataset, self.place) for dataset in value]
+        return [self._child(dataset) for dataset in value]
 
     def first(self, keyword: str) -> Item | None:
         """Return the first item of a sequence, None where there is none."""
@@ -203,28 +198,29 @@ class Item:
     def _invalid(self, keyword: str, found: object) -> InvalidElement:
         return InvalidElement(f"{self.place}: {_spelled(keyword)} cannot be read: {found}")
 
-    def _child(self, dataset: Dataset, place: str) -> Item:
-        child = Item(dataset, place, self.encodings, self.problems)
-        names = child.texts("SpecificCharacterSet")
-        if not names:
+    def _child(self, dataset: Dataset) -> Item:
+        """Wrap an item of a sequence; it may have a character set of its own."""
+        child = Item(dataset, self.place, self.encodings, self.problems)
+        if _tag("SpecificCharacterSet") not in dataset:
             return child
-        return Item(dataset, place, _python_encodings(names), self.problems)
+        own = _python_encodings(child.texts("SpecificCharacterSet"))
+        return Item(dataset, self.place, own, self.problems)
 
-    def _binary(self, keyword: str) -> tuple[float, ...] | None:
-        """Decode a binary number by its VR, None for text VRs and for absent elements."""
+    def _element(self, keyword: str) -> Any:
+        """Return pydicom's element, raw as a rule, None where it is absent."""
         tag = _tag(keyword)
         if tag not in self.dataset:
             return None
-        element = self.dataset.get_item(tag)
-        vr = element.VR
-        if vr in (None, "UN"):
-            vr = dictionary_VR(tag)
-        code = _BINARY.get(str(vr))
-        if code is None:
-            return None
+        try:
+            return self.dataset.get_item(tag)
+        except PYDICOM_FAILURES as error:
+            raise self._invalid(keyword, error) from error
+
+    def _binary(self, keyword: str, element: Any, code: str) -> tuple[float, ...]:
+        """Decode a binary number by its VR."""
         value = element.value
         if not isinstance(value, bytes):
-            values = value if isinstance(value, (list, tuple)) else [value]
+            values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
             return tuple(float(v) for v in values if v is not None)
         size = struct.calcsize(f"<{code}")
         if len(value) % size:
@@ -267,11 +263,29 @@ def _python_encodings(names: tuple[str, ...]) -> tuple[str, ...] | None:
     return found
 
 
-def _tag(keyword: str) -> int:
+def _stored(element: Any) -> bytes:
+    """Return an element's bytes; pydicom has converted a few, whose text is as good."""
+    value = None if element is None else element.value
+    if value is None:
+        return b""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, (MultiValue, list, tuple)):
+        return b"\\".join(str(part).encode() for part in value)
+    return str(value).encode()
+
+
+@functools.cache
+def _tag(keyword: str) -> BaseTag:
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise ValueError(f"{keyword} is not a DICOM keyword")
-    return int(tag)
+    return Tag(tag)
+
+
+@functools.cache
+def _known_vr(keyword: str) -> str:
+    return str(dictionary_VR(_tag(keyword)))
 
 
 def _spelled(keyword: str) -> str:

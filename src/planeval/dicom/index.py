@@ -148,7 +148,7 @@ def scan_folder(*paths: Path | str) -> FolderIndex:
     entries: list[Entry] = []
     findings: list[Finding] = []
     other = 0
-    for path, name in _files(paths):
+    for path, name in _files(paths, findings):
         try:
             entry = _entry(path, name)
         except DataError as error:
@@ -162,8 +162,14 @@ def scan_folder(*paths: Path | str) -> FolderIndex:
     return FolderIndex(tuple(kept), (*findings, *repeated), other)
 
 
-def _files(paths: tuple[Path | str, ...]) -> Iterator[tuple[Path, str]]:
+def _files(paths: tuple[Path | str, ...], findings: list[Finding]) -> Iterator[tuple[Path, str]]:
     """Yield (path, name relative to its root) of every regular file, each once, sorted."""
+
+    def not_listed(error: OSError) -> None:
+        name = Path(str(error.filename)).name
+        message = f"folder {name} cannot be listed ({error.strerror})"
+        findings.append(finding("unreadable-file", message, name))
+
     seen: set[Path] = set()
     for root in map(Path, paths):
         if root.is_file():
@@ -171,7 +177,7 @@ def _files(paths: tuple[Path | str, ...]) -> Iterator[tuple[Path, str]]:
         elif root.is_dir():
             found = [
                 (Path(folder) / name, (Path(folder) / name).relative_to(root).as_posix())
-                for folder, _folders, names in os.walk(root)
+                for folder, _folders, names in os.walk(root, onerror=not_listed)
                 for name in names
             ]
         else:

@@ -57,8 +57,12 @@ def read_structure_set(
                 f"it is drawn in frame of reference {roi.frame_uid}, the case is in {frame_uid}; "
                 "a registration (REG) would be needed"
             )
-    if rois and not frames:
-        message = "no ROI states its frame of reference; the frame of the dose is assumed"
+    unstated = [roi.name for roi in rois if not roi.frame_uid]
+    if unstated:
+        message = (
+            f"{len(unstated)} of {len(rois)} ROIs do not state their frame of reference; the frame of "
+            "the case is assumed"
+        )
         findings.append(finding("frame-unknown", message, file.name))
     drawn = [roi for roi in rois if not roi.reason and roi.contours]
     _find_frames(drawn)

@@ -56,8 +56,7 @@ def dose_volume_histogram(structure: Structure, dose: Dose) -> Dvh:
         if hottest is not None and coldest is not None and sums.has_cells(reading):
             curves[reading] = sums.curve(reading, (coldest.gy, hottest.gy))
     outside = {
-        reading: coverage.outside_cc[reading] + sums.undefined_cc(reading)
-        for reading in CapReading
+        reading: coverage.outside_cc[reading] + sums.undefined_cc(reading) for reading in CapReading
     }
     frame = structure.stack.frame
     return Dvh(

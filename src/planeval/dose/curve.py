@@ -46,8 +46,6 @@ class Curve:
     upper_cc: Floats
     total_cc: float
     mean_gy: float
-    mean_low_gy: float
-    mean_high_gy: float
     min_gy: float
     max_gy: float
 
@@ -117,14 +115,12 @@ class CurveSums:
         group.lower += np.bincount(low.astype(np.intp), weights=cc, minlength=NODES + 1)
         group.upper += np.bincount(np.ceil(high).astype(np.intp), weights=cc, minlength=NODES + 1)
 
-    def curve(
-        self, reading: CapReading, extremes_gy: tuple[float, float]
-    ) -> Curve:
+    def curve(self, reading: CapReading, extremes_gy: tuple[float, float]) -> Curve:
         """The curve of a reading that has cells; ``extremes_gy`` are its proven (min, max)."""
         total = sum(
             (group for readings, group in self._groups.items() if readings & reading), _GroupSum()
         )
-        nodes = self._low + self._step * np.arange(NODES)
+        nodes: Floats = self._low + self._step * np.arange(NODES, dtype=np.float64)
         jumps = np.array(sorted(total.points), dtype=np.float64)
         jump_cc = np.array([total.points[gy] for gy in jumps], dtype=np.float64)
         is_jump = (jump_cc >= JUMP_SHARE * total.cc) | (self._step == 0)
@@ -134,8 +130,6 @@ class CurveSums:
         return Curve(
             dose, volume, nodes, _falling(total.lower), _falling(total.upper), total.cc,
             total.cc_gy / total.cc,
-            float(total.lower[:NODES] @ nodes) / total.cc,
-            float(total.upper[:NODES] @ nodes) / total.cc,
             *extremes_gy,
         )  # fmt: skip
 
@@ -193,7 +187,7 @@ class _GroupSum:
         self.upper = np.zeros(NODES + 1)
         self.points: dict[float, float] = {}
 
-    def add_points(self, gy: NDArray[np.float32], cc: Floats) -> None:
+    def add_points(self, gy: NDArray[np.floating], cc: Floats) -> None:
         """Add volumes that have one dose each."""
         values, at = np.unique(gy, return_inverse=True)
         for value, volume in zip(values.tolist(), np.bincount(at, weights=cc), strict=True):

@@ -102,10 +102,13 @@ class Dvh:
         return Value.of(self.outside_cc * scale, unit)
 
     def mean(self) -> Value:
-        """Mean dose: the integral of the trilinear field over the solid, divided by its volume."""
+        """Mean dose: the integral of the trilinear field over the solid, divided by its volume.
+
+        The mean of every cell is exact, so only the end caps widen its band.
+        """
         return self._dose_value(
             lambda curve: curve.mean_gy,
-            lambda curve: (curve.mean_low_gy, curve.mean_high_gy),
+            lambda curve: (curve.mean_gy, curve.mean_gy),
             lambda: (self._mean_with_cold_outside(), math.inf),
             "Mean",
         )
@@ -282,9 +285,7 @@ class Dvh:
             )
             return self._unknown(text, unit, possible)
         band = [
-            scaled(limit, reading)
-            for reading, one in self._curves.items()
-            for limit in bounds(one)
+            scaled(limit, reading) for reading, one in self._curves.items() for limit in bounds(one)
         ]
         best = scaled(number(curve), CapReading.CHOSEN)
         return Value.of(best, unit, min(band), max(band))

@@ -20,7 +20,7 @@ from planeval.geometry.stack import CapReading
 __all__ = ["Extreme", "ExtremeSearch"]
 
 Doses = NDArray[np.float32]
-Ints = NDArray[np.int64]
+Ints = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,7 @@ class ExtremeSearch:
         lattice, number = batch.doses.lattice, int(batch.layer[at])
         row, column = divmod(int(batch.cell[at]), lattice.columns)
         corners = np.stack(
-            [
-                side[row : row + 2, column : column + 2]
-                for side in batch.doses.sides(number)
-            ]
+            [side[row : row + 2, column : column + 2] for side in batch.doses.sides(number)]
         )
         k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
         place = (

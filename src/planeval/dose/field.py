@@ -10,6 +10,7 @@ approximately, and ``is_exact`` is False.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from planeval.model import Dose, DoseTerm
 
 __all__ = ["DoseField"]
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 MERGE_MM = 1e-6
 """Lattice lines of two terms that lie closer than this are one line."""
 
@@ -33,7 +34,7 @@ OBLIQUE_REFINEMENT = 2
 class _Aligned:
     """A term whose axes are the frame's: values (w, v, u) and voxel centres per axis, rising."""
 
-    gy: NDArray[np.floating]
+    gy: NDArray[Any]
     centres: tuple[Floats, Floats, Floats]
 
     @property
@@ -76,7 +77,7 @@ class _Oblique:
         return _bounds_gy(self.term.gy)
 
 
-def _bounds_gy(gy: NDArray[np.floating]) -> tuple[float, float]:
+def _bounds_gy(gy: NDArray[Any]) -> tuple[float, float]:
     """Smallest and largest value, as the float32 that samples are."""
     return float(np.float32(gy.min())), float(np.float32(gy.max()))
 
@@ -88,9 +89,7 @@ class DoseField:
     """
 
     def __init__(self, dose: Dose, frame: PlaneFrame) -> None:
-        self.terms = tuple(
-            _aligned(term, frame) or _Oblique(term, frame) for term in dose.terms
-        )
+        self.terms = tuple(_aligned(term, frame) or _Oblique(term, frame) for term in dose.terms)
         self.is_exact = all(isinstance(term, _Aligned) for term in self.terms)
         lines = [self._lines(term, frame) for term in self.terms]
         merged = []
@@ -185,7 +184,7 @@ def trilinear(term: DoseTerm, points_xyz: Floats) -> Floats:
     return np.asarray(np.where(inside, values, np.nan))
 
 
-def _rising(term: DoseTerm) -> tuple[NDArray[np.floating], tuple[Floats, Floats, Floats]]:
+def _rising(term: DoseTerm) -> tuple[NDArray[Any], tuple[Floats, Floats, Floats]]:
     """The array (k, j, i) with rising axes, and each axis' voxel centres in mm from the origin."""
     grid = term.grid
     offsets = np.asarray(grid.offsets_mm)
@@ -248,9 +247,7 @@ def _position(centres: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
     return index, np.clip(share, 0.0, 1.0)
 
 
-def _interpolate(
-    values: NDArray[np.floating], axis: int, centres: Floats, lines: Floats
-) -> NDArray[np.floating]:
+def _interpolate(values: NDArray[Any], axis: int, centres: Floats, lines: Floats) -> NDArray[Any]:
     """Linear interpolation along one axis of an array."""
     index, share = _position(centres, lines)
     # cut to the voxels that are needed before any arithmetic
@@ -260,8 +257,9 @@ def _interpolate(
     if ((share == 0) | (share == 1)).all():
         index = index + (share == 1)
         if index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
-            return values[(slice(None),) * axis + (slice(int(index[0]), int(index[-1]) + 1),)]
-        return np.take(values, index, axis=axis)
+            window = slice(int(index[0]), int(index[-1]) + 1)
+            return np.asarray(values[(slice(None),) * axis + (window,)])
+        return np.asarray(np.take(values, index, axis=axis))
     shape = [1, 1, 1]
     shape[axis] = len(lines)
     weight = share.astype(np.float32).reshape(shape)

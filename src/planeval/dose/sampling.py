@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,9 @@ from planeval.geometry.stack import CapReading
 
 __all__ = ["CellBatch", "LayerDoses", "sample"]
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 Doses = NDArray[np.float32]
-Ints = NDArray[np.int64]
+Ints = NDArray[Any]
 
 NODES_AT_ONCE = 100_000
 """Lattice nodes handled at once: small enough for the processor's cache, large enough for numpy."""
@@ -129,13 +130,15 @@ def _batch(
     cc = doses.lattice.cell_areas_mm2()[cell] * thickness[layer]
     cc[count:] *= share
     start, stop = np.maximum(mean - half, low), np.minimum(mean + half, high)
-    arrays = (cc, mean, start, stop, low, high, layer, cell)
     lost = 0.0
     if not np.isfinite(low.sum() + high.sum()):
         known = np.isfinite(low) & np.isfinite(high)
         count, lost = int(known[:count].sum()), float(cc[~known].sum())
-        arrays = tuple(array[known] for array in arrays)
-    return CellBatch(doses.layers[0].readings, doses, *arrays, count, lost)
+        cc, mean, start, stop = cc[known], mean[known], start[known], stop[known]
+        low, high, layer, cell = low[known], high[known], layer[known], cell[known]
+    return CellBatch(
+        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, layer, cell, count, lost
+    )
 
 
 Cells = tuple[Ints, Ints, Floats, tuple[Doses, Doses, Doses, Doses]]
@@ -161,8 +164,8 @@ def _block_cells(doses: LayerDoses) -> Cells:
     low = np.minimum(lowest[below], lowest[above])
     high = np.maximum(highest[below], highest[above])
     at = number * (doses.lattice.rows * doses.lattice.columns) + cell
-    picked = tuple(np.take(values, at) for values in (mean, half, low, high))
-    return number, cell, np.zeros(0), picked  # type: ignore[return-value]
+    spread = (np.take(mean, at), np.take(half, at), np.take(low, at), np.take(high, at))
+    return number, cell, np.zeros(0), spread
 
 
 def _of_corners(choose: np.ufunc, planes: Doses) -> Doses:

@@ -27,8 +27,8 @@ from planeval.geometry.stack import CapReading, Slab
 
 __all__ = ["Coverage", "Lattice", "Layer", "Sheet", "cover"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[Any]
+Ints = NDArray[Any]
 
 EMPTY_SHARE = 1e-12
 """A smaller share of a cell is rounding, not coverage."""
@@ -170,9 +170,7 @@ def _cut_heights(slab: Slab, edges: Floats) -> list[tuple[float, float, int]]:
     last = int(np.searchsorted(edges, high, side="left")) - 1
     cuts = [low, *edges[first + 1 : last + 1].tolist(), high]
     return [
-        (cuts[n], cuts[n + 1], first + n)
-        for n in range(len(cuts) - 1)
-        if cuts[n + 1] > cuts[n]
+        (cuts[n], cuts[n + 1], first + n) for n in range(len(cuts) - 1) if cuts[n + 1] > cuts[n]
     ]
 
 
@@ -195,9 +193,7 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     x0, x1 = (
         np.clip((p[:, 0] - lattice.u_mm[column]) / width[column], 0.0, 1.0) for p in (start, end)
     )
-    y0, y1 = (
-        np.clip((p[:, 1] - lattice.v_mm[row]) / height[row], 0.0, 1.0) for p in (start, end)
-    )
+    y0, y1 = (np.clip((p[:, 1] - lattice.v_mm[row]) / height[row], 0.0, 1.0) for p in (start, end))
     cell = (owner * rows + row) * columns + column
     touched, position = _ranked(cell, len(polygons) * rows * columns)
     own, carried = _integrals(x0, y0, x1, y1, sign, position, len(touched))
@@ -226,7 +222,7 @@ def _cell_index(lines: Floats, at: Floats) -> Ints:
     if np.ptp(steps) > 1e-9 * steps[0]:
         return np.searchsorted(lines, at, side="right") - 1
     index = np.floor((at - lines[0]) * (1.0 / steps[0]))
-    return np.clip(index, -1, len(steps), out=index).astype(np.int64)
+    return np.asarray(np.clip(index, -1, len(steps)).astype(np.int64))
 
 
 LARGEST_RANKING = 20_000_000
@@ -331,11 +327,9 @@ def _integrals(
     return own, carried
 
 
-def _carry_along_rows(
-    carried: tuple[Floats, ...], row: Ints
-) -> tuple[list[Floats], list[Floats]]:
+def _carry_along_rows(carried: tuple[Floats, ...], row: Ints) -> tuple[list[Floats], list[Floats]]:
     """Sum what cells to the left in the same row carry: before and after each cell."""
-    first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
+    first = np.flatnonzero(np.diff(row, prepend=-1))
     counts = np.diff(np.concatenate([first, [len(row)]]))
     before, after = [], []
     for values in carried:

@@ -261,7 +261,7 @@ def _gap_flags(heights: NDArray[np.float64], spacing_mm: float) -> NDArray[np.bo
     distances = np.diff(heights)
     padded = np.concatenate([[0.0], distances, [0.0]])
     largest = np.maximum(np.maximum(padded[:-2], padded[2:]), spacing_mm)
-    return distances > GAP_RATIO * largest
+    return np.asarray(distances > GAP_RATIO * largest)
 
 
 def _between_planes(planes: Sequence[DrawnPlane], spacing_mm: float, between: str) -> list[Slab]:
@@ -383,7 +383,7 @@ class _Lookup:
         self.boundaries = np.concatenate([self.low, self.high])
 
     def area_at(self, height_mm: float, reading: CapReading) -> Area:
-        for index in np.flatnonzero((self.low < height_mm) & (height_mm < self.high)):
+        for index in np.flatnonzero((self.low < height_mm) & (height_mm < self.high)).tolist():
             if self.slabs[index].readings & reading:
                 return self.slabs[index].area
         return _NOTHING

@@ -131,7 +131,9 @@ def margin_cell(margin: Margin | None) -> str:
     text = f"{_signed(number_text(margin.amount))} {_unit_text(margin.limit.unit)}".rstrip()
     if margin.percent is None or margin.limit.unit is Unit.PERCENT:
         return text
-    return f"{text} ({_signed(f'{margin.percent:.1f}'.replace('-', MINUS))} %)"
+    small = 0 < abs(margin.percent) < 0.05
+    percent = f"{margin.percent:.1g}" if small else f"{margin.percent:.1f}"
+    return f"{text} ({_signed(percent.replace('-', MINUS))} %)"
 
 
 def _signed(text: str) -> str:

@@ -27,6 +27,9 @@ POINTS = 500
 LEFT, TOP, WIDTH, HEIGHT = 52.0, 34.0, 880.0, 380.0
 """The plot area of the static chart, in its own units."""
 
+FARTHEST_LIMIT = 1.5
+"""A limit beyond this many times the highest dose is not drawn: it would squeeze the curves."""
+
 LONGEST_NAME = 64
 ACCEPTABLE_TIER = "acceptable"
 
@@ -95,11 +98,10 @@ def chart_of(curves: Sequence[Curve], record: EvaluationRecord) -> Chart | None:
     highest = largest_dose(curves)
     if not curves or highest <= 0:
         return None
-    step = _step(highest / 8)
-    end = math.ceil(highest * 1.01 / step) * step
+    marks = _marks(record, {curve.name for curve in curves})
+    end, step = _dose_axis(highest, [mark.dose_gy for each in marks.values() for mark, _ in each])
     doses = np.linspace(0.0, end, POINTS)
     everything = not any(curve.starts_visible for curve in curves)
-    marks = _marks(record, {curve.name for curve in curves})
     turns = iter(range(len(curves)))
     lines = tuple(
         _line(curve, doses, marks.get(curve.name, []), _dash(curve, turns), everything)
@@ -155,6 +157,13 @@ def chart_data(chart: Chart) -> dict[str, Any]:
     }
 
 
+def _dose_axis(highest: float, limits: Sequence[float]) -> tuple[float, float]:
+    """Return the end of the dose axis and its step: the curves, and limits not far beyond them."""
+    near = [gy for gy in limits if gy <= FARTHEST_LIMIT * highest]
+    step = _step(max(highest, *near, 0.0) / 8)
+    return math.ceil(max(highest * 1.01, *near, 0.0) / step) * step, step
+
+
 def _step(rough: float) -> float:
     """Return the nearest larger round step: 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(rough))
@@ -197,7 +206,7 @@ def _line(
         curve.is_target,
         everything or curve.starts_visible,
         curve.judged,
-        tuple(_mark(mark, text, curve, end) for mark, text in marks),
+        tuple(_mark(mark, text, curve, end) for mark, text in marks if mark.dose_gy <= end),
     )
 
 
@@ -221,7 +230,7 @@ def _mark(mark: LimitMark, text: str, curve: Curve, end: float) -> Mark:
         mark.below,
         mark.tier == ACCEPTABLE_TIER,
         text,
-        LEFT + WIDTH * min(mark.dose_gy / end, 1.0),
+        LEFT + WIDTH * mark.dose_gy / end,
         TOP + HEIGHT * (1 - percent / 100),
     )
 

@@ -6,6 +6,7 @@ comes first. A group of rows stays one block, whatever its members.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,11 @@ from planeval.report.cells import (
 )
 from planeval.report.wording import GROUP_WORDS, KIND_WORDS
 
+_ORGAN = re.compile(r"(?<=\S) ?- ?")
+"""What follows it is taken away from the organ: Liver - GTV, Liver-GTV."""
+
+SUMMARY_START = "Constraint compliance: "
+
 __all__ = [
     "CompanionLine",
     "Line",
@@ -29,6 +35,8 @@ __all__ = [
     "anchors",
     "constraint_sections",
     "information_matrices",
+    "summary_text",
+    "unjudged_by_reason",
 ]
 
 
@@ -129,6 +137,19 @@ def anchors(record: EvaluationRecord) -> dict[str, str]:
     return {name: f"row-{number}" for number, name in enumerate(ids, start=1)}
 
 
+def summary_text(record: EvaluationRecord) -> str:
+    """Return the counts of the verdict; its heading, which every report prints, is left out."""
+    return record.summary.removeprefix(SUMMARY_START)
+
+
+def unjudged_by_reason(record: EvaluationRecord) -> dict[str, list[str]]:
+    """Return the organs that no counted row judges, by the reason why."""
+    by_reason: dict[str, list[str]] = {}
+    for organ in record.not_judged:
+        by_reason.setdefault(organ.reason, []).append(organ.name)
+    return by_reason
+
+
 def _ids(item: Row | RowGroup) -> Iterable[str]:
     yield item.id
     if isinstance(item, RowGroup):
@@ -144,7 +165,7 @@ def _leaves(item: Row | RowGroup) -> list[Row]:
 
 def _organ(item: Row | RowGroup) -> str:
     """Return the heading: ``Liver`` for Liver - GTV, the title of a group of several organs."""
-    organs = {row.structure.partition(" - ")[0] for row in _leaves(item)}
+    organs = {_ORGAN.split(row.structure, maxsplit=1)[0] for row in _leaves(item)}
     if len(organs) == 1:
         return organs.pop()
     return item.title or ", ".join(sorted(organs))
@@ -197,6 +218,7 @@ def _row_line(row: Row, depth: int) -> Line:
         companions=tuple(
             CompanionLine(each.metric, value_cell(each.value, limits), each.note)
             for each in row.companions
+            if row.value.is_defined or each.value.is_defined
         ),
         notes=row.notes,
         is_counted=row.is_counted,

@@ -123,9 +123,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
 
     Raises the errors of :meth:`Case.structure`, :meth:`Case.dvh` and the metric grammar.
     """
-    asked = tuple(
-        grammar.parse(text) for text in dict.fromkeys([*STANDARD_METRICS, *metrics])
-    )
+    asked = tuple(grammar.parse(text) for text in dict.fromkeys([*STANDARD_METRICS, *metrics]))
     structures = tuple(case.structure(name) for name in names) or tuple(case.structures.values())
     dvhs = tuple(case.dvh(structure) for structure in structures)
     return DoseTable(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -27,7 +26,13 @@ from planeval.report.cells import number_text, status_cell, value_cell
 from planeval.report.chart import Chart, chart_data, chart_of
 from planeval.report.colours import ink
 from planeval.report.curves import Curve, curves_of
-from planeval.report.document import anchors, constraint_sections, information_matrices
+from planeval.report.document import (
+    anchors,
+    constraint_sections,
+    information_matrices,
+    summary_text,
+    unjudged_by_reason,
+)
 from planeval.report.slices import Slices, slices_of
 from planeval.report.text import date_text, person_name, prose, script_json, visible
 from planeval.report.wording import (
@@ -45,7 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["render_html", "write_html"]
 
 LONGEST_NAME = 64
-SUMMARY_START = "Constraint compliance: "
 
 
 def render_html(
@@ -94,7 +98,7 @@ def write_html(
     part = path.with_name(path.name + ".part")
     try:
         part.write_bytes(content)
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise ReportError(
             f"the report {path.name!r} cannot be written: {error.strerror}; "
@@ -114,7 +118,8 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
             for number, note in enumerate(record.protocol.sources, start=1)
         },
         "verdict": VERDICT_WORDS[record.verdict],
-        "summary": record.summary.removeprefix(SUMMARY_START),
+        "summary": summary_text(record),
+        "unjudged": unjudged_by_reason(record),
         "findings": sorted(record.findings, key=lambda each: SEVERITY_ORDER[each.severity]),
         "method": method_sentences(record.provenance.method),
         "digest": hashlib.sha256(record.to_json().encode("utf-8")).hexdigest(),
@@ -128,8 +133,7 @@ def _pictures(chart: Chart | None, slices: Slices | None, case: Case | None) -> 
         "chart_json": Markup(script_json(chart_data(chart))) if chart else "",
         "slices": slices,
         "layer_of": {
-            line.name: str(number)
-            for number, line in enumerate(slices.outlined if slices else ())
+            line.name: str(number) for number, line in enumerate(slices.outlined if slices else ())
         },
         "has_case": case is not None,
     }

@@ -18,8 +18,9 @@ OUTLINE_STEP_MM = 0.7
 TOLERANCE_MM = 0.15
 """A line may be simplified by this much: less than a third of a pixel."""
 
-LABEL_ROOM_MM = (26.0, 9.0)
-LABEL_EDGE_MM = 14.0
+LABEL_ROOM = (0.075, 0.028)
+LABEL_EDGE = 0.04
+"""Room of a label and its distance from the edge, as parts of the picture's width."""
 
 Floats = NDArray[np.float64]
 Spot = tuple[float, float]
@@ -57,17 +58,14 @@ def traced(values: Floats, level: float, step_mm: float = OUTLINE_STEP_MM) -> li
 def label_place(lines: Sequence[Floats], taken: Sequence[Spot], plane: PicturePlane) -> Spot | None:
     """Return a point on the longest line that is clear of other labels and of the edges."""
     longest = max(lines, key=len)
+    edge = LABEL_EDGE * plane.width_mm
+    wide, high = (part * plane.width_mm for part in LABEL_ROOM)
     # each level starts its search a golden angle further, so that labels spread around the target
     start = int(len(taken) * 0.618 * len(longest))
     for offset in range(0, len(longest), max(1, len(longest) // 48)):
         x, y = (float(part) for part in longest[(start + offset) % len(longest)])
-        inside = (
-            LABEL_EDGE_MM < x < plane.width_mm - LABEL_EDGE_MM
-            and LABEL_EDGE_MM < y < plane.height_mm - LABEL_EDGE_MM
-        )
-        clear = all(
-            abs(x - a) > LABEL_ROOM_MM[0] or abs(y - b) > LABEL_ROOM_MM[1] for a, b in taken
-        )
+        inside = edge < x < plane.width_mm - edge and edge < y < plane.height_mm - edge
+        clear = all(abs(x - a) > wide or abs(y - b) > high for a, b in taken)
         if inside and clear:
             return x, y
     return None

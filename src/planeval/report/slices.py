@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from planeval.case import Case
 from planeval.errors import GeometryError
-from planeval.model import Image, Structure
+from planeval.model import Image, Status, Structure
 from planeval.model.record import EvaluationRecord
 from planeval.report.cells import MINUS, number_text
 from planeval.report.colours import ISODOSES, LIMIT_LINE, ink
@@ -28,7 +28,6 @@ from planeval.report.planes import (
     orthogonal_planes,
     view_box,
 )
-from planeval.units import Unit
 
 __all__ = [
     "IsodoseLine",
@@ -120,7 +119,7 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
     pictures = tuple(
         SlicePicture(
             plane,
-            f"{'xyz'[plane.axis]} = {plane.position_mm:.1f} mm".replace("-", MINUS),
+            f"{'xyz'[plane.axis]} = {round(plane.position_mm, 1) + 0.0:.1f} mm".replace("-", MINUS),
             _webp(plane, *ct) if ct else "",
             tuple(_outlines(plane, structures)),
             tuple(_isodoses(case, plane, levels)),
@@ -152,7 +151,7 @@ def _reference(record: EvaluationRecord) -> tuple[float | None, str]:
 def isodose_levels(record: EvaluationRecord, rx_gy: float | None) -> tuple[Level, ...]:
     """Return the levels to draw, hot to cold: percents of the prescription, and limits in Gy.
 
-    Limits are the doses of the judged rows' limit marks and their limits in Gy. Without a
+    Limits are the doses of the judged rows' limit marks: a limit on a mean is no isodose. Without a
     prescription the percents are of the largest dose.
     """
     maximum = record.dose.maximum.number if record.dose else None
@@ -176,15 +175,13 @@ def isodose_levels(record: EvaluationRecord, rx_gy: float | None) -> tuple[Level
 
 
 def _limit_doses(record: EvaluationRecord) -> set[float]:
-    rows = [row for row in record.flat_rows() if row.is_counted]
-    marks = {mark.dose_gy for row in rows for mark in row.marks}
-    limits = {
-        limit.limit
-        for row in rows
-        for limit in (row.per_protocol, row.acceptable)
-        if limit is not None and limit.unit is Unit.GY and ":" not in row.metric
+    return {
+        mark.dose_gy
+        for row in record.flat_rows()
+        if row.outcome is not None and row.outcome.status is not Status.NOT_APPLICABLE
+        for mark in row.marks
+        if mark.dose_gy > 0
     }
-    return {gy for gy in marks | limits if gy > 0}
 
 
 def _spot(place: Floats) -> Spot:

@@ -8,9 +8,10 @@ where ``NO_COLOR`` is set or the output is no terminal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,7 @@ from planeval.dose.dvh import Dvh
 from planeval.model import Finding, Severity, Value
 from planeval.model.record import Attention, EvaluationRecord, StructureRow
 from planeval.report.cells import DASH, StatusCell, ValueCell, value_cell
-from planeval.report.document import Line, constraint_sections
+from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
 from planeval.report.text import person_name, visible
 from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
 
@@ -45,6 +46,19 @@ SEVERITIES = {
 }
 LONGEST_NAME = 64
 
+CONSTRAINT_COLUMNS = {
+    "Metric": False,
+    "Limit": True,
+    "Value": True,
+    "Margin": True,
+    "Status": False,
+}
+"""Name and whether it holds numbers, which stand to the right."""
+
+NARROW = (11, 9, 10, 10, 12)
+WIDE = (16, 12, 18, 14, 16)
+WIDE_TERMINAL = 110
+
 
 def evaluation_table(record: EvaluationRecord) -> RenderableType:
     """Return the whole evaluation for a terminal: who, verdict, attention, constraint table."""
@@ -54,10 +68,11 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
     if record.attention:
         parts += [Text(), Text("Needs attention", style="bold")]
         parts += [_attention(line) for line in record.attention]
-    parts += [Text(), _constraints(record)]
-    if record.not_judged:
-        names = ", ".join(visible(organ.name, LONGEST_NAME) for organ in record.not_judged)
-        parts.append(Text(f"Drawn, and not judged by this protocol: {names}"))
+    parts += [Text(), _Constraints(record)]
+    for reason, organs in unjudged_by_reason(record).items():
+        names = ", ".join(visible(organ, LONGEST_NAME) for organ in organs)
+        because = f" ({visible(reason)})" if reason else ""
+        parts.append(Text(f"Drawn, and not judged by this protocol{because}: {names}"))
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
 
@@ -148,7 +163,7 @@ def _verdict(record: EvaluationRecord) -> Text:
     word = VERDICT_WORDS[record.verdict]
     text = Text("Constraint compliance: ")
     text.append(word.word, style=STYLES[word.style])
-    return text.append(f"\n{visible(record.summary)}")
+    return text.append(f"\n{visible(summary_text(record))}")
 
 
 def _attention(line: Attention) -> Text:
@@ -164,21 +179,24 @@ def _place(where: str) -> str:
     return f"{visible(where, LONGEST_NAME)}: " if where else ""
 
 
-def _constraints(record: EvaluationRecord) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, justify, width in (
-        ("Structure", "left", 12),
-        ("Metric", "left", 9),
-        ("Limit", "right", 8),
-        ("Value", "right", 9),
-        ("Margin", "right", 8),
-        ("Status", "left", 12),
-    ):
-        table.add_column(name, justify=justify, min_width=width, overflow="fold")  # type: ignore[arg-type]
-    for section in constraint_sections(record):
-        for line in section.lines:
-            _add_line(table, line)
-    return table
+@dataclass(frozen=True, slots=True)
+class _Constraints:
+    """The constraint table, with columns that fit the terminal: from 80 characters on."""
+
+    record: EvaluationRecord
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = WIDE if options.max_width >= WIDE_TERMINAL else NARROW
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("Structure", overflow="fold", min_width=14)
+        for (name, right), width in zip(CONSTRAINT_COLUMNS.items(), widths, strict=True):
+            table.add_column(
+                name, justify="right" if right else "left", overflow="fold", max_width=width
+            )
+        for section in constraint_sections(self.record):
+            for line in section.lines:
+                _add_line(table, line)
+        yield table
 
 
 def _add_line(table: Table, line: Line) -> None:

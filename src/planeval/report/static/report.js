@@ -9,7 +9,7 @@
   // Folded parts are opened for printing and folded again.
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open])")];
+    folded = [...document.querySelectorAll("details:not([open], .onscreen)")];
     folded.forEach((part) => { part.open = true; });
   });
   addEventListener("afterprint", () => folded.forEach((part) => { part.open = false; }));
@@ -80,6 +80,7 @@
         context.lineTo(x + size, y - tip);
         context.lineTo(x, y + tip * 0.6);
         context.closePath();
+        context.setLineDash([]);
         context.lineWidth = 2 * devicePixelRatio;
         context.strokeStyle = colour(series);
         context.fillStyle = mark.hollow ? css("--paper") : colour(series);

@@ -1,0 +1,48 @@
+"""How accurate planeval is: on closed forms, and beside planning systems.
+
+    python scripts/accuracy.py closed-forms          about five minutes
+    python scripts/accuracy.py shared DATA_DIR       real exports and published tables, one minute
+
+Prints Markdown tables; ``docs/accuracy.md`` holds the last results and what follows from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import accuracy_closed_forms as closed_forms
+import accuracy_shared as shared
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    closed = commands.add_parser("closed-forms", help="solids and doses with known answers")
+    closed.add_argument(
+        "--part", choices=("engine", "methods", "band"), help="only this part (default: all)"
+    )
+    closed.add_argument("--phases", type=int, default=4, help="random plane phases per solid")
+    closed.add_argument("--solids", type=int, default=400, help="random solids for the band")
+    closed.add_argument("--seed", type=int, default=1)
+    data = commands.add_parser("shared", help="exports with DVHs of their planning system")
+    data.add_argument("data_dir", type=Path)
+    chosen = parser.parse_args()
+    if chosen.command == "shared":
+        shared.report(chosen.data_dir)
+        return
+    parts = {
+        "engine": lambda rng: closed_forms.engine_error(rng),
+        "methods": lambda rng: closed_forms.method_choice(rng, chosen.phases),
+        "band": lambda rng: closed_forms.band_coverage(rng, chosen.solids),
+    }
+    for name, run in parts.items():
+        if chosen.part in (None, name):
+            run(np.random.default_rng(chosen.seed))
+            print()
+
+
+if __name__ == "__main__":
+    main()
