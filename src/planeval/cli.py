@@ -137,7 +137,13 @@ def evaluate(
     started = time.time()
     wanted = _formats(formats)
     case = _case(reading)
-    result = pe.evaluate(case, protocol, mapping=_mapping(mapping), child_pugh=child_pugh)
+    result = pe.evaluate(
+        case,
+        protocol,
+        mapping=_mapping(mapping),
+        child_pugh=child_pugh,
+        dose_is_complete=reading["dose"] is not None,
+    )
     if out is not None:
         _write_evaluation(out, wanted, result, started)
     if as_json:

@@ -30,6 +30,7 @@ class PlanInFolder:
             read_case(
                 self.index,
                 plan=self.entry.plan_uid or None,
+                structures=None if self.entry.plan_uid else self.entry.structures_uid,
                 dose=None if self.entry.plan_uid else self.entry.dose_uid,
                 rx=rx,
                 method=chosen,

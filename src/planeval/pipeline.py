@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planeval.case import Case
+from planeval.errors import InconsistentCase
 from planeval.model import Finding, Verdict
 from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Row, RowGroup
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Evaluation", "evaluate"]
+
+INCOMPLETE_CODE = "dose-completeness-unknown"
+"""The readers' finding for doses that may be a part of the treatment."""
 
 
 class Evaluation:
@@ -94,14 +98,23 @@ def evaluate(
     *,
     mapping: Mapping[str, str] | None = None,
     child_pugh: str | None = None,
+    dose_is_complete: bool = False,
 ) -> Evaluation:
     """Judge a case by a protocol: a shipped id, a YAML file, or a loaded protocol.
 
     ``mapping`` names structures by hand, plan name to protocol name; ``child_pugh`` such as ``A5``
-    states liver function for protocols that ask for it.
+    states liver function for protocols that ask for it. BEAM or FRACTION doses without an RTPLAN may
+    be a part of the treatment: they are judged only where the caller says ``dose_is_complete``.
 
-    Raises :class:`~planeval.errors.ProtocolSyntax` for a protocol that is not valid.
+    Raises:
+        ProtocolSyntax: the protocol is not valid.
+        InconsistentCase: nobody knows whether the dose is complete.
     """
+    if not dose_is_complete and any(f.code == INCOMPLETE_CODE for f in case.findings):
+        raise InconsistentCase(
+            "without an RTPLAN nobody knows whether these beam or fraction doses are the whole "
+            "treatment; export the plan, or name the dose to judge with --dose UID"
+        )
     loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     record = judge(case, loaded, mapping=mapping, child_pugh=child_pugh)
     return Evaluation(record, case)

@@ -60,8 +60,8 @@ def read_structure_set(
     unstated = [roi.name for roi in rois if not roi.frame_uid]
     if unstated:
         message = (
-            f"{len(unstated)} of {len(rois)} ROIs do not state their frame of reference; the frame of "
-            "the case is assumed"
+            f"{len(unstated)} of {len(rois)} ROIs do not state their frame of reference; "
+            "the frame of the case is assumed"
         )
         findings.append(finding("frame-unknown", message, file.name))
     drawn = [roi for roi in rois if not roi.reason and roi.contours]

@@ -155,7 +155,7 @@ def _identity(record: EvaluationRecord) -> Text:
         target = visible(rx.target, LONGEST_NAME) or "the plan"
         fractions = f" in {rx.fractions} fractions" if rx.fractions else ""
         text.append(f"\n{rx.total_gy:.12g} Gy{fractions} to {target} ({visible(rx.origin, 80)})")
-    text.append(f"\nProtocol {visible(record.protocol.id, LONGEST_NAME)} {record.protocol.version}")
+    text.append(f"\nProtocol {visible(record.protocol.id, LONGEST_NAME)} {visible(record.protocol.version, LONGEST_NAME)}")
     return text
 
 
