@@ -32,6 +32,9 @@ FINER_STRIPS, COARSER_ALONG, COARSER_HEIGHTS = 12, 3, 4
 _GOLDEN, _PLASTIC = 0.6180339887498949, 0.7548776662466927
 """Multiples of these, modulo 1, fill the line and (with the square) the plane evenly."""
 
+_TURN = np.array([[np.cos(0.35), -np.sin(0.35)], [np.sin(0.35), np.cos(0.35)]])
+"""Edges and isodoses seldom run along the sampling lines then."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -102,7 +105,8 @@ def _sample(prism: Prism, step: float, rng: np.random.Generator) -> tuple[Floats
 
 
 def _line_samples(area: Any, step: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """In-plane points inside an area and the length each stands for."""
+    """In-plane points inside an area and the length each stands for; lines run at an odd angle."""
+    area = shapely.transform(area, lambda uv: uv @ _TURN.T)
     _u0, v0, _u1, v1 = area.bounds
     strips = max(1, int(np.ceil((v1 - v0) / step * FINER_STRIPS)))
     lines = v0 + (np.arange(strips) + _evenly(_GOLDEN, strips, rng)) * (v1 - v0) / strips
@@ -127,7 +131,7 @@ def _line_samples(area: Any, step: float, rng: np.random.Generator) -> tuple[Flo
     nth = np.arange(len(which)) - np.repeat(np.cumsum(cuts) - cuts, cuts)
     u = pair[which, 0] + (nth + _evenly(_PLASTIC, len(which), rng)) * (length / cuts)[which]
     v = lines[line[order][::2]][which]
-    return np.column_stack([u, v]), (length / cuts)[which]
+    return np.column_stack([u, v]) @ _TURN, (length / cuts)[which]
 
 
 def _evenly(ratio: float, count: int, rng: np.random.Generator) -> Floats:

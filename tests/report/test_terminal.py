@@ -6,7 +6,15 @@ import pytest
 from rich.console import Console
 from tests.report.samples import case, everything_hostile, record
 
-from planeval.report.terminal import dvh_table, evaluation_table, finding_lines, inventory_table
+from planeval.model import Value
+from planeval.report.terminal import (
+    dvh_table,
+    evaluation_table,
+    finding_lines,
+    inventory_table,
+    value_table,
+)
+from planeval.units import Unit
 
 
 def printed(renderable, width=120, **options):
@@ -66,3 +74,10 @@ def test_findings_come_most_severe_first():
     """A warning stands before a remark."""
     text = printed(finding_lines(record().findings))
     assert text.index("contour-gap") < text.index("(grid)")
+
+
+def test_units_in_headings_are_not_markup():
+    """[cc] in a metric's name is no style of rich."""
+    value = Value.of(1.0, Unit.CC)
+    text = printed(value_table(["V20Gy[cc]"], {"Liver": [value]}))
+    assert "V20Gy[cc]" in text

@@ -211,6 +211,7 @@ def _environment() -> Environment:
         "person": person_name,
         "prose": prose,
         "short": lambda uid: visible(uid, LONGEST_NAME)[-8:],
+        "visible": visible,
         "status": status_cell,
         "status_word": lambda status: STATUS_WORDS[status],
     }

@@ -155,8 +155,8 @@ def _identity(record: EvaluationRecord) -> Text:
         target = visible(rx.target, LONGEST_NAME) or "the plan"
         fractions = f" in {rx.fractions} fractions" if rx.fractions else ""
         text.append(f"\n{rx.total_gy:.12g} Gy{fractions} to {target} ({visible(rx.origin, 80)})")
-    text.append(f"\nProtocol {visible(record.protocol.id, LONGEST_NAME)} {visible(record.protocol.version, LONGEST_NAME)}")
-    return text
+    protocol = (visible(part, 32) for part in (record.protocol.id, record.protocol.version))
+    return text.append(f"\nProtocol {' '.join(protocol)}")
 
 
 def _verdict(record: EvaluationRecord) -> Text:
@@ -238,7 +238,7 @@ def value_table(metrics: Sequence[str], rows: Mapping[str, Sequence[Value]]) -> 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Structure", overflow="fold", min_width=12)
     for metric in metrics:
-        table.add_column(metric, justify="right", overflow="fold")
+        table.add_column(Text(visible(metric)), justify="right", overflow="fold")
     for name, values in rows.items():
         table.add_row(_name(name), *(Text(value_cell(value).text) for value in values))
     return table
