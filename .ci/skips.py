@@ -1,7 +1,7 @@
 """Fail on a skipped test, unless it reads real data that this machine does not have."""
 
 import sys
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 SHARED = "real data"
 

@@ -161,9 +161,11 @@ def method_choice(rng: np.random.Generator, phases: int) -> None:
         for spacing, _phase in itertools.product(SPACINGS_MM, range(phases)):
             stack = draw(solid, spacing, rng.random())
             for caps, between in METHODS:
-                method = Method(caps=caps, between=between)  # type: ignore[arg-type]
+                # the slabs are made once and reused in every dose
+                slabs = stack.slabs(caps, between)  # type: ignore[arg-type]
+                solid_of_method = PlanarStack(stack.frame, slabs=slabs)
                 for name, (_function, dose) in fields.items():
-                    one = errors(histogram(stack, dose, method), truths[name])
+                    one = errors(histogram(solid_of_method, dose, Method()), truths[name])
                     found[caps, between, solid.name].append(one)
                     by_spacing[caps, between, spacing].append(one)
     print("## Methods against the ideal solid\n")

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 import planeval as pe
 from accuracy_tables import table
-from numpy.typing import NDArray
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.model import Structure
 
@@ -27,7 +28,9 @@ PERCENTS = (99, 95, 50, 5, 1)
 METHODS = {
     "half": pe.Method(),
     "none": pe.Method(caps="none"),
+    "tapered": pe.Method(caps="tapered"),
     "interpolated": pe.Method(between="interpolated"),
+    "tapered + interpolated": pe.Method(caps="tapered", between="interpolated"),
 }
 
 
@@ -44,18 +47,14 @@ class StatedCurve:
     def d(self, percent: float) -> float:
         """Largest dose at which the curve still has that volume."""
         falling = np.minimum.accumulate(self.percent)
-        return float(np.interp(-percent, -falling[self._steps(falling)], self.dose_gy[self._steps(falling)]))
+        last_of_plateau = np.append(np.diff(falling) < 0, True)
+        return float(np.interp(-percent, -falling[last_of_plateau], self.dose_gy[last_of_plateau]))
 
     def mean(self) -> float:
         """The stated mean, else the area under the curve."""
         if self.stated_mean_gy is not None:
             return self.stated_mean_gy
         return float(np.trapezoid(self.percent, self.dose_gy) / 100)
-
-    @staticmethod
-    def _steps(falling: Floats) -> NDArray[np.intp]:
-        """Last node of every plateau: D is the largest dose with the volume."""
-        return np.flatnonzero(np.append(np.diff(falling) < 0, True))
 
 
 def report(data_dir: Path) -> None:
@@ -85,9 +84,11 @@ def nelms(data_dir: Path) -> None:
                 curve = curves[shape][f"{gradient} {spacing} mm"]
                 points = _points(folder, f"{shape.title()}_{tag}_0", gradient)
                 for grid in (1, 2, 3):
+                    # where the solid is shifted along the gradient, the stated doses do not apply
                     found = [
                         _against_analytic(path, folder / "dose" / f"Linear_{beam}_{grid}mm_Aligned.dcm", curve, points)
                         for path in sorted((folder / "structures").glob(f"{shape.title()}_{tag}_*.dcm"))
+                        if gradient == "SI" or "Z" not in path.stem
                     ]  # fmt: skip
                     rows.append([shape, spacing, grid, gradient, *_worst(found)])
                     details.extend(found)
@@ -95,7 +96,9 @@ def nelms(data_dir: Path) -> None:
         "shape", "slices mm", "grid mm", "gradient", "volume %", *(f"D{p}% cGy" for p in (99, 95, 5, 1)),
         "D0.03cc cGy", "mean cGy", "curve pp",
     ]  # fmt: skip
-    print(f"{len(details)} pairs of a structure and a dose; worst of the shifted and unshifted solids.\n")
+    print(
+        f"{len(details)} pairs of a structure and a dose; worst of the shifted and unshifted solids.\n"
+    )
     print(table(head, rows))
 
 
@@ -162,6 +165,8 @@ def _paired_columns(path: Path, case: pe.Case) -> Iterator[StatedCurve]:
         total = float(re.search(r"% of ([\d.]+)", head[at + 1]).group(1))  # type: ignore[union-attr]
         pairs = [row[at : at + 2] for row in rows if row[at].strip() and row[at + 1].strip()]
         dose, percent = np.array(pairs, dtype=float).T
+        rising = dose >= np.maximum.accumulate(dose)  # a misprinted dose is left out
+        dose, percent = dose[rising], percent[rising]
         yield StatedCurve(spelled[key], total, dose, percent)
 
 
@@ -202,12 +207,14 @@ def brain(data_dir: Path) -> None:
     """Scores of another script on the RayStation plan; volumes of three systems."""
     folder = data_dir / "brain-srs"
     case = pe.load(folder, plan="VMAT")
+    spelled = {name.upper(): name for name in case.structures}
     rows = []
     with (folder / "reference-dvh" / "raystation-vmat_pyplanscoring.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             name, query = row["Structure Name"], row["Query"].strip()
             if query.startswith("CI"):
                 continue
+            name = spelled[name.upper()]
             value = case.metric(query, name)
             rows.append([name, query, f"{float(row['Result']):.3f}", repr(value)])
     print(table(["structure", "metric", "PyPlanScoring", "planeval [band]"], rows))
@@ -276,7 +283,9 @@ def _compare(case: pe.Case, curves: Iterator[StatedCurve]) -> None:
             row.append(f"{worst:.2f}")
     print("Volume, planeval minus stated in %:\n")
     print(table(["structure", "stated cc", *METHODS, "outside grid %"], volumes))
-    print("\nDose, planeval minus stated in Gy (% of the stated) {without end caps}; curves in points:\n")
+    print(
+        "\nDose, planeval minus stated in Gy (% of the stated) {without end caps}; curves in points:\n"
+    )
     head = ["structure", *(f"D{p}%" for p in PERCENTS), "mean", *(f"curve, {m}" for m in METHODS)]
     print(table(head, doses) + "\n")
 

@@ -71,7 +71,7 @@ def test_imports_go_down_only(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_house_rules(path):
-    """pydicom at the door only; no own import in a function; no assert, print, TODO or bare except."""
+    """Pydicom at the door only; no own import in a function; no assert, print, TODO or bare except."""
     tree = tree_of(path)
     text = path.read_text(encoding="utf-8")
     assert "TODO" not in text
@@ -82,14 +82,19 @@ def test_house_rules(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print"
         if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException")
+            broad = node.type is None or getattr(node.type, "id", "") in (
+                "Exception",
+                "BaseException",
+            )
             assert not broad or path.name == "cli.py"
         if isinstance(node, ast.FunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             if body:
                 length = (body[-1].end_lineno or 0) - body[0].lineno + 1
                 assert length <= MOST_BODY_LINES, f"{node.name} has {length} lines"
-            own = [n for inner in ast.walk(node) for n in imported(inner) if n.startswith("planeval")]
+            own = [
+                n for inner in ast.walk(node) for n in imported(inner) if n.startswith("planeval")
+            ]
             assert not own, f"{node.name} imports {own}"
         for name in imported(node):
             if name.split(".")[0] == "pydicom":

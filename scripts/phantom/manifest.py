@@ -250,7 +250,8 @@ def _expected(
         "structures": {
             roi: {
                 "volume_cc": _number(e.volume_cc, max(0.003 * e.volume_cc, 0.05)),
-                "outside_dose_grid_cc": _number(e.outside_cc, max(0.005 * e.outside_cc, 0.05)),
+                # sampled at three heights per slab: the edge of the grid is known to half of one
+                "outside_dose_grid_cc": _number(e.outside_cc, max(0.04 * e.outside_cc, 0.05)),
                 "mean_gy": _number(e.mean_gy, 0.02 + 0.002 * (e.mean_gy or 0.0)),
                 "max_gy": _number(e.max_gy, 0.05),
             }

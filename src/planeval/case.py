@@ -125,7 +125,8 @@ class Case:
         """
         known = self._derived.get(text)
         if known is None:
-            known = resolve_text(text, tuple(self.structures), self._lookup, self._method)
+            names = (*self.structures, *self._data.unusable)
+            known = resolve_text(text, names, self._lookup, self._method)
             self._derived[text] = known
         return known
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,7 @@ def dose_sum(terms: int = 1) -> Dose:
     return Dose(tuple(DoseTerm(grid, gy / terms, 25) for _ in range(terms)))
 
 
+@cache
 def case(*, image: bool = True, dose: bool = True, structures: bool = True) -> Case:
     """The synthetic case, with or without its CT, dose and structures."""
     known = {

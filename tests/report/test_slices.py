@@ -105,11 +105,27 @@ def test_ct_is_the_same_in_every_orientation(row, column, origin):
     assert np.abs(turned - straight).mean() < 30  # each grid has noise of its own
 
 
-def test_beyond_the_image_is_air():
-    """Nothing is smeared outwards."""
+def test_beyond_the_image_is_nothing():
+    """Nothing is smeared outwards, and a plane without image has no picture."""
     image = ct_image()
     plane = orthogonal_planes(Box((-400, -130, -75), (-300, 130, 75)), (-350, 0, 0))[0]
-    assert (hu_on(plane, image, image.hu(), step_mm=20.0) == -1000).all()
+    assert np.isnan(hu_on(plane, image, image.hu(), step_mm=20.0)).all()
+
+
+def test_a_single_slice_shows_only_where_it_is():
+    """One exported slice is never shown as the anatomy of another height."""
+    grid = Grid((-190.0, -130.0, 60.0), (1, 0, 0), (0, 1, 0), 2.0, 2.0, 131, 191, (0.0,))
+    image = ct_image(grid)
+    there, elsewhere = (
+        hu_on(orthogonal_planes(BOX, (0, 0, z))[0], image, image.hu(), step_mm=5.0)
+        for z in (60.0, 10.0)
+    )
+    assert np.isfinite(there).mean() > 0.9
+    assert np.isnan(elsewhere).all()
+    known = Case(replace(case().data, image=image))
+    box = view_box(known)
+    assert box.high[2] - box.low[2] > 100
+    assert slices_of(known, record(), []).pictures[0].image == ""
 
 
 def test_dose_outside_its_grid_is_unknown():

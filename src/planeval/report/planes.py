@@ -38,9 +38,11 @@ __all__ = [
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
 
-AIR_HU = -1000
 AROUND_MM = 10.0
 """Room around the body in a picture."""
+
+SMALLEST_VIEW_MM = 20.0
+"""An image that covers less of the body than this does not limit the view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _hottest_voxel(dose: Dose) -> Vector:
 def view_box(case: Case) -> Box | None:
     """Return what the pictures show: the body where it is drawn, else the dose, else the image.
 
-    With an image the box stops where the image stops.
+    With an image the box stops where the image stops, unless that is a few slices only.
     """
     body = next(
         (each for each in case.structures.values() if each.type.upper() == "EXTERNAL"), None
@@ -188,7 +190,7 @@ def view_box(case: Case) -> Box | None:
         return None
     if image is not None:
         inner_low, inner_high = np.maximum(low, image[0]), np.minimum(high, image[1])
-        if (inner_low < inner_high).all():
+        if (inner_high - inner_low > SMALLEST_VIEW_MM).all():
             low, high = inner_low, inner_high
     return Box(_vector(low), _vector(high))
 
@@ -205,13 +207,17 @@ def _corners_of(grid: Grid) -> tuple[Floats, Floats]:
 
 
 def hu_on(plane: PicturePlane, image: Image, hu: NDArray[np.int16], *, step_mm: float) -> Floats:
-    """Return linearly interpolated HU on a plane; beyond the image it is air."""
+    """Return linearly interpolated HU on a plane, NaN beyond the image.
+
+    A single slice has no thickness that anyone stated: it shows only within half a pixel of itself.
+    """
     from scipy.ndimage import map_coordinates  # noqa: PLC0415 - loads where it is used
 
     indices = image.grid.to_index(plane.points(step_mm)).T
     if hu.shape[0] == 1:
-        indices[0] = 0
-    values = map_coordinates(hu, indices, output=np.float64, order=1, cval=AIR_HU, prefilter=False)
+        near = np.abs(indices[0]) <= image.grid.row_step_mm / 2
+        indices[0] = np.where(near, 0, -1)
+    values = map_coordinates(hu, indices, output=np.float64, order=1, cval=np.nan, prefilter=False)
     return np.asarray(values.reshape(plane.shape(step_mm)))
 
 

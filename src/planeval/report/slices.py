@@ -43,6 +43,9 @@ WINDOW_HU = 350.0
 LEVEL_HU = 40.0
 """The display window of the source of the liver protocols (Zhai 2025)."""
 
+BEYOND_GREY = 43
+"""Beyond the image: the ground of a picture without CT, which is not the black of air."""
+
 WEBP_QUALITY = 80
 MOST_PIXELS = 440
 SMALLEST_PIXEL_MM = 0.7
@@ -189,15 +192,20 @@ def _spot(place: Floats) -> Spot:
 
 
 def _webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
-    """Return the image on a plane as a grey WebP picture in a data URI, at the display window."""
+    """Return the image on a plane as a grey WebP picture in a data URI, at the display window.
+
+    Empty where the plane does not meet the image.
+    """
     from PIL import Image as Picture  # noqa: PLC0415 - loads where it is used
 
     step = max(SMALLEST_PIXEL_MM, max(plane.width_mm, plane.height_mm) / MOST_PIXELS)
     hu = hu_on(plane, image, volume, step_mm=step)
-    grey = np.clip((hu - (LEVEL_HU - WINDOW_HU / 2)) / WINDOW_HU, 0, 1)
+    if np.isnan(hu).all():
+        return ""
+    grey = 255 * np.clip((hu - (LEVEL_HU - WINDOW_HU / 2)) / WINDOW_HU, 0, 1)
+    grey = np.nan_to_num(np.round(grey), nan=BEYOND_GREY).astype(np.uint8)
     stream = io.BytesIO()
-    picture = Picture.fromarray(np.round(grey * 255).astype(np.uint8))
-    picture.save(stream, "WEBP", quality=WEBP_QUALITY, method=4)
+    Picture.fromarray(grey).save(stream, "WEBP", quality=WEBP_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
@@ -219,7 +227,10 @@ def _isodoses(case: Case, plane: PicturePlane, levels: Sequence[Level]) -> Itera
     dose = dose_on(plane, case.dose, DOSE_STEP_MM)
     if not np.isfinite(dose).any():
         return
-    taken: list[Spot] = []
+    width, height = plane.width_mm, plane.height_mm
+    taken: list[Spot] = [
+        (31.0, height - 9), (0, height / 2), (width, height / 2), (width / 2, 0), (width / 2, height)
+    ]  # fmt: skip
     for level in levels:
         lines = traced(dose, level.gy, DOSE_STEP_MM)
         path = svg_path(lines, closed=False)

@@ -1,0 +1,171 @@
+"""The case: what a script author uses, and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pytest
+from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
+from tests.phantoms import cylinder, round_stack, structure
+
+import planeval as pe
+from planeval.errors import (
+    AmbiguousSelection,
+    InconsistentCase,
+    MetricSyntax,
+    UnknownStructure,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    writer = CaseWriter(folder)
+    grid = axial_grid((24, 40, 40), spacing_mm=(2.5, 2.0, 2.0), origin_mm=(-39, -39, -29))
+    outer = prism(box_ring(40, 40), heights=range(-20, 21, 5))
+    inner = prism(box_ring(10, 10), heights=[-5, -2.5, 0, 2.5, 5])
+    writer.structures(
+        [
+            Roi("Liver", outer),
+            Roi("GTV", inner, type="GTV"),
+            Roi("PTV", inner, type="PTV"),
+            Roi("Empty"),
+        ]
+    )
+    writer.plan([Rx("PTV", 50.0)], fractions=25)
+    _, _, x = np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij")
+    writer.dose(grid, 10.0 + x)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def case(folder):
+    return pe.load(folder)
+
+
+def test_a_case_says_what_it_is(case):
+    """Plan, prescription, structures in file order, unusable ones apart."""
+    assert case.plan.fractions == 25
+    assert (case.prescription.target, case.prescription.total_gy) == ("PTV", 50.0)
+    assert list(case.structures) == ["Liver", "GTV", "PTV"]
+    assert "Empty" in case.data.unusable
+    assert "3 structures" in repr(case)
+    assert case.image is None
+
+
+def test_an_expression_is_a_structure(case):
+    """Liver - GTV subtracts solids, and asking twice gives the same object."""
+    derived = case.structure("Liver - GTV")
+    assert derived.volume_cc == pytest.approx(
+        case.structures["Liver"].volume_cc - case.structures["GTV"].volume_cc
+    )
+    assert case.structure("Liver - GTV") is derived
+    assert case.dvh("Liver - GTV") is case.dvh(derived)
+
+
+def test_percent_metrics_use_the_prescription(case):
+    """V95% of 50 Gy is V47.5Gy; another prescription can be given."""
+    assert float(case.metric("V50%[%]", "Liver")) == float(case.metric("V25Gy[%]", "Liver"))
+    assert float(case.metric("D50%[%]", "PTV")) == pytest.approx(
+        2 * float(case.metric("D50%[Gy]", "PTV"))
+    )
+    other = pe.Prescription("", 25.0, 5, "USER", "test")
+    assert float(case.metric("V100%[cc]", "Liver", rx=other)) == float(
+        case.metric("V25Gy[cc]", "Liver")
+    )
+    assert float(case.metric("Mean[cGy]", "PTV")) == pytest.approx(
+        100 * float(case.metric("Mean[Gy]", "PTV"))
+    )
+
+
+def test_two_levels_without_a_target_of_its_own_are_not_guessed(folder):
+    """A percent metric of an organ is undefined where the plan has two dose levels."""
+    case = pe.load(folder, rx={"PTV": pe.Rx(50, 25), "GTV": pe.Rx(60, 25)})
+    assert case.metric("V95%[%]", "PTV").is_defined
+    value = case.metric("V95%[%]", "Liver")
+    assert not value.is_defined
+    assert "prescription" in value.reason
+    with pytest.raises(AmbiguousSelection, match="2 prescriptions"):
+        _ = case.prescription
+
+
+def test_dose_at_a_point(case):
+    """The dose of a patient point, undefined outside the grid."""
+    assert float(case.dose_at(-39.0, 0, 0)) == pytest.approx(10.0)
+    assert float(case.dose_at(1.0, 0, 0)) == pytest.approx(30.0)
+    assert "outside the dose grid" in case.dose_at(0, 0, 400).reason
+
+
+def test_added_structures_live_in_a_new_case(case):
+    """with_structures leaves the case alone and refuses a name that is there."""
+    ring = structure(round_stack(cylinder(5), 2.5, half_mm=10), "Ring")
+    more = case.with_structures(ring)
+    assert "Ring" in more.structures
+    assert "Ring" not in case.structures
+    assert float(more.metric("Volume[cc]", "Ring")) == pytest.approx(ring.volume_cc)
+    for name in ("PTV", "Empty"):
+        with pytest.raises(ValueError, match=f"already has a structure named '{name}'"):
+            case.with_structures(structure(ring.stack, name))
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda c: c.structure("Livr"), UnknownStructure, "Liver"),
+        (lambda c: c.structure("Empty"), UnknownStructure, "no contours"),
+        (lambda c: c.dvh("Liver - Heart"), UnknownStructure, "Heart"),
+        (lambda c: c.metric("D95[Gy]", "PTV"), MetricSyntax, "D95"),
+    ],
+)
+def test_wrong_names_and_metrics_are_refused(case, ask, error, message):
+    """Each refusal names what was asked."""
+    with pytest.raises(error, match=message):
+        ask(case)
+
+
+def test_a_case_without_dose_says_so(folder):
+    """Structures alone are a case; a DVH of them is not."""
+    case = pe.load(*(p for p in folder.iterdir() if "RS" in p.name.upper()), need_dose=False)
+    with pytest.raises(InconsistentCase, match="has no dose"):
+        case.dvh("Liver")
+    with pytest.raises(AmbiguousSelection, match="0 plans"):
+        _ = case.plan
+
+
+def test_pickling_keeps_the_data_only(case):
+    """A pickled case gives the same numbers."""
+    again = pickle.loads(pickle.dumps(case))
+    assert float(again.metric("Mean[Gy]", "Liver - GTV")) == float(
+        case.metric("Mean[Gy]", "Liver - GTV")
+    )
+
+
+def test_a_scan_lists_what_can_be_loaded(folder):
+    """Scan and load_all agree with load."""
+    inventory = pe.scan(folder)
+    assert [plan.load().plan.label for plan in inventory.plans] == [
+        case.plan.label for case in pe.load_all(folder)
+    ]
+    with pytest.raises(ValueError, match="at least one folder"):
+        pe.scan()
+
+
+def test_the_method_is_part_of_every_structure(folder):
+    """Other end caps, another volume; a method that does not exist is refused."""
+    none = pe.load(folder, method=pe.Method(caps="none"))
+    half = pe.load(folder)
+    assert none.structures["GTV"].volume_cc < half.structures["GTV"].volume_cc
+    low, high = half.structures["GTV"].volume_band_cc
+    assert low == pytest.approx(none.structures["GTV"].volume_cc)
+    assert high > half.structures["GTV"].volume_cc
+    with pytest.raises(ValueError, match="caps is 'round'"):
+        pe.Method(caps="round")
+
+
+def test_an_evaluation_is_a_table_too(folder, tmp_path):
+    """to_frame, to_json and the HTML file come from one record."""
+    result = pe.evaluate(pe.load(folder), "hcc-zhai2025")
+    frame = result.to_frame()
+    assert {"structure", "metric", "value", "unit", "outcome"} <= set(frame.columns)
+    result.publish_html(tmp_path / "r.html")
+    assert result.record.protocol.id in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert result.to_json() == pe.evaluate(pe.load(folder), "hcc-zhai2025").to_json()
