@@ -7,6 +7,7 @@ SHARED = "real data"
 
 
 def main(report: str) -> int:
+    """Print what was skipped; 1 if any of it had no leave."""
     skipped = [
         (f"{case.get('classname')}.{case.get('name')}", skip.get("message") or "")
         for case in ElementTree.parse(report).iter("testcase")

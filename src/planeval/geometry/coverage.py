@@ -178,22 +178,17 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     """Coverage of many polygons at once."""
     if not polygons:
         return ()
-    start, end, sign, owner = _edges(polygons)
-    start, end, sign, owner = _cut_at_lines(start, end, sign, owner, lattice)
+    pieces = _cut_at_lines(_edges(polygons), lattice)
     rows, columns = lattice.rows, lattice.columns
-    middle = (start + end) / 2
-    column = _cell_index(lattice.u_mm, middle[:, 0])
-    row = _cell_index(lattice.v_mm, middle[:, 1])
+    column = _cell_index(lattice.u_mm, (pieces.u0 + pieces.u1) / 2)
+    row = _cell_index(lattice.v_mm, (pieces.v0 + pieces.v1) / 2)
     keep = (row >= 0) & (row < rows) & (column < columns)
     if not keep.all():
-        start, end, sign, owner = start[keep], end[keep], sign[keep], owner[keep]
-        row, column = row[keep], column[keep]
+        pieces, row, column = pieces.take(keep), row[keep], column[keep]
     np.maximum(column, 0, out=column)
-    width, height = np.diff(lattice.u_mm), np.diff(lattice.v_mm)
-    x0, x1 = (
-        np.clip((p[:, 0] - lattice.u_mm[column]) / width[column], 0.0, 1.0) for p in (start, end)
-    )
-    y0, y1 = (np.clip((p[:, 1] - lattice.v_mm[row]) / height[row], 0.0, 1.0) for p in (start, end))
+    x0, x1 = _local(lattice.u_mm, column, pieces.u0, pieces.u1)
+    y0, y1 = _local(lattice.v_mm, row, pieces.v0, pieces.v1)
+    sign, owner = pieces.sign, pieces.owner
     cell = (owner * rows + row) * columns + column
     touched, position = _ranked(cell, len(polygons) * rows * columns)
     own, carried = _integrals(x0, y0, x1, y1, sign, position, len(touched))
@@ -212,7 +207,8 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     number = np.cumsum(partial) - 1
     return _split_by_sheet(
         len(polygons), rows * columns, full, touched[partial], share, moments,
-        start[on_partial], number[position[on_partial]], owner[on_partial],
+        np.column_stack([pieces.u0[on_partial], pieces.v0[on_partial]]),
+        number[position[on_partial]], owner[on_partial],
     )  # fmt: skip
 
 
@@ -242,27 +238,57 @@ def _ranked(cell: Ints, cells: int) -> tuple[Ints, Ints]:
     return touched, rank[cell]
 
 
-def _edges(polygons: Sequence[Any]) -> tuple[Floats, Floats, Floats, Ints]:
-    """Start, end, orientation sign and polygon number of every edge."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Edges:
+    """Straight edges from (u0, v0) to (u1, v1): orientation sign and polygon number of each."""
+
+    u0: Floats
+    v0: Floats
+    u1: Floats
+    v1: Floats
+    sign: Floats
+    owner: Ints
+
+    def take(self, which: Ints) -> _Edges:
+        """Some of the edges."""
+        return _Edges(
+            self.u0[which], self.v0[which], self.u1[which], self.v1[which],
+            self.sign[which], self.owner[which],
+        )  # fmt: skip
+
+
+def _local(lines: Floats, cell: Ints, *places: Floats) -> Iterator[Floats]:
+    """Yield coordinates within their cells, 0..1."""
+    start, scale = lines[:-1][cell], (1.0 / np.diff(lines))[cell]
+    for place in places:
+        yield np.clip((place - start) * scale, 0.0, 1.0)
+
+
+def _edges(polygons: Sequence[Any]) -> _Edges:
+    """Every edge of every ring, exteriors turning left and holes turning right."""
     parts, part_owner = shapely.get_parts(polygons, return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)
     points, point_ring = shapely.get_coordinates(rings, return_index=True)
     is_exterior = np.ones(len(rings), dtype=bool)
     is_exterior[1:] = ring_part[1:] != ring_part[:-1]
     ring_sign = np.where(shapely.is_ccw(rings) == is_exterior, 1.0, -1.0)
-    same = point_ring[1:] == point_ring[:-1]
-    ring = point_ring[:-1][same]
-    return points[:-1][same], points[1:][same], ring_sign[ring], part_owner[ring_part[ring]]
+    same = np.flatnonzero(point_ring[1:] == point_ring[:-1])
+    ring = point_ring[same]
+    u, v = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
+    return _Edges(
+        u[same], v[same], u[same + 1], v[same + 1], ring_sign[ring], part_owner[ring_part][ring]
+    )
 
 
-def _cut_at_lines(
-    start: Floats, end: Floats, sign: Floats, owner: Ints, lattice: Lattice
-) -> tuple[Floats, Floats, Floats, Ints]:
+def _cut_at_lines(edges: _Edges, lattice: Lattice) -> _Edges:
     """Cut edges at the lattice lines, so that every piece lies in one cell."""
     cuts_edge, cuts_t = [], []
-    is_cut = np.zeros(len(start), dtype=bool)
-    for axis, lines in enumerate((lattice.u_mm, lattice.v_mm)):
-        first, last = (_cell_index(lines, p[:, axis]) for p in (start, end))
+    is_cut = np.zeros(len(edges.u0), dtype=bool)
+    for lines, start, end in (
+        (lattice.u_mm, edges.u0, edges.u1),
+        (lattice.v_mm, edges.v0, edges.v1),
+    ):
+        first, last = _cell_index(lines, start), _cell_index(lines, end)
         crossing = np.flatnonzero(first != last)
         is_cut[crossing] = True
         first, last = first[crossing], last[crossing]
@@ -272,28 +298,28 @@ def _cut_at_lines(
         rising = np.repeat(last > first, count)
         first = np.repeat(first, count)
         line = np.where(rising, first + 1 + nth, first - nth)
-        a, b = start[edge, axis], end[edge, axis]
+        a = start[edge]
         cuts_edge.append(edge)
-        cuts_t.append(np.clip((lines[line] - a) / (b - a), 0.0, 1.0))
+        cuts_t.append(np.clip((lines[line] - a) / (end[edge] - a), 0.0, 1.0))
     whole, cut = np.flatnonzero(~is_cut), np.flatnonzero(is_cut)
     edge = np.concatenate([cut, *cuts_edge])
     t = np.concatenate([np.zeros(len(cut)), *cuts_t])
     # the end of one edge and the start of the next must not mix: t = 1 stays below the next edge
     order = np.argsort(edge + 0.999999 * t, kind="stable")
     edge, t = edge[order], t[order]
-    points = start[edge] + t[:, None] * (end[edge] - start[edge])
-    ends = np.empty_like(points)
-    ends[:-1] = points[1:]
-    last = np.ones(len(edge), dtype=bool)
-    last[:-1] = edge[1:] != edge[:-1]
-    ends[last] = end[edge[last]]
+    is_last = np.ones(len(edge), dtype=bool)
+    is_last[:-1] = edge[1:] != edge[:-1]
+    joined = []
+    for start, end in ((edges.u0, edges.u1), (edges.v0, edges.v1)):
+        a, b = start[edge], end[edge]
+        from_ = a + t * (b - a)
+        to = np.empty_like(from_)
+        to[:-1] = from_[1:]
+        to[is_last] = b[is_last]
+        joined += [np.concatenate([start[whole], from_]), np.concatenate([end[whole], to])]
     index = np.concatenate([whole, edge])
-    return (
-        np.concatenate([start[whole], points]),
-        np.concatenate([end[whole], ends]),
-        sign[index],
-        owner[index],
-    )
+    u0, u1, v0, v1 = joined
+    return _Edges(u0, v0, u1, v1, edges.sign[index], edges.owner[index])
 
 
 def _integrals(
@@ -304,27 +330,33 @@ def _integrals(
     The integrands are cubic at most along a straight piece, so Simpson's rule is exact.
     """
     xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
-    weight = -sign * (y1 - y0) / 6.0
-    ends_and_middle = ((x0, y0, weight), (xm, ym, 4 * weight), (x1, y1, weight))
-
-    def total(integrand: Any) -> Floats:
-        values = sum(w * integrand(x, y) for x, y, w in ends_and_middle)
-        return np.bincount(position, weights=values, minlength=cells)
-
-    own = (
-        total(lambda x, y: 1 - x),
-        total(lambda x, y: (1 - x * x) / 2),
-        total(lambda x, y: y * (1 - x)),
-        total(lambda x, y: y * (1 - x * x) / 2),
-        total(lambda x, y: (1 - x * x * x) / 3),
-        total(lambda x, y: y * y * (1 - x)),
-    )
+    weight = sign * (y0 - y1) / 6.0
+    # seven integrands of x and y, each at both ends and (four times) at the middle of the pieces
+    sums = [np.zeros(len(weight)) for _ in range(7)]
+    for x, y, w in ((x0, y0, weight), (xm, ym, 4 * weight), (x1, y1, weight)):
+        right, yw = w * (1 - x), y * w
+        square = right * (1 + x)
+        for total, values in zip(
+            sums,
+            (
+                right,
+                square * 0.5,
+                right * y,
+                square * y * 0.5,
+                w * (1 - x * x * x) * (1 / 3),
+                right * y * y,
+                yw * y,
+            ),
+            strict=True,
+        ):
+            total += values
+    own = [np.bincount(position, weights=values, minlength=cells) for values in sums]
     carried = (
         np.bincount(position, weights=6 * weight, minlength=cells),
         np.bincount(position, weights=6 * weight * ym, minlength=cells),
-        total(lambda x, y: y * y),
+        own.pop(),
     )
-    return own, carried
+    return tuple(own), carried
 
 
 def _carry_along_rows(carried: tuple[Floats, ...], row: Ints) -> tuple[list[Floats], list[Floats]]:

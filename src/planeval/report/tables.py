@@ -78,7 +78,7 @@ def dvh_csv(curves: Iterable[Curve]) -> str:
 
     Percent is of the whole structure: a curve partly outside the dose grid starts below 100.
     """
-    return _csv(DVH_COLUMNS, (line for curve in curves for line in _curve_lines(curve)))
+    return ",".join(DVH_COLUMNS) + "\n" + "".join(map(_curve_lines, curves))
 
 
 def _csv(columns: tuple[str, ...], lines: Iterable[Mapping[str, str]]) -> str:
@@ -89,15 +89,15 @@ def _csv(columns: tuple[str, ...], lines: Iterable[Mapping[str, str]]) -> str:
     return stream.getvalue()
 
 
-def _curve_lines(curve: Curve) -> Iterator[dict[str, str]]:
-    name = csv_text(curve.name)
-    for dose, volume in zip(*(nodes.tolist() for nodes in thinned(curve)), strict=True):
-        yield {
-            "structure": name,
-            "dose_gy": plain_number(dose),
-            "volume_cc": plain_number(volume),
-            "volume_percent": plain_number(100.0 * volume / curve.total_cc),
-        }
+def _curve_lines(curve: Curve) -> str:
+    """The lines of one curve; only its name can need quotes."""
+    quoted = io.StringIO()
+    csv.writer(quoted, lineterminator="").writerow([csv_text(curve.name)])
+    name, percent = quoted.getvalue(), 100.0 / curve.total_cc
+    return "".join(
+        f"{name},{dose:.9g},{volume:.9g},{volume * percent:.9g}\n"
+        for dose, volume in zip(*(nodes.tolist() for nodes in thinned(curve)), strict=True)
+    )
 
 
 def _item_lines(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, str]]:
