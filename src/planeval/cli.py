@@ -7,6 +7,7 @@ planeval; 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -390,6 +391,10 @@ def _crash_record(error: BaseException) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; no exception leaves it."""
+    for stream in (sys.stdout, sys.stderr):
+        # a console of another encoding shows an escape where it has no sign
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(arguments, prog_name="planeval", standalone_mode=False)
         return int(code or 0)
