@@ -93,7 +93,9 @@ class Samples:
 def _sample(prism: Prism, step: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Points and weights (mm3) of one prism."""
     low, high, area = prism
-    inside, width = _line_samples(area, step, rng)
+    # a prism thinner than the step in height has its few samples further apart in plane
+    widened = np.sqrt(max(1.0, COARSER_HEIGHTS * step / (high - low)))
+    inside, width = _line_samples(area, step * widened, rng)
     if not len(inside):
         return np.zeros((0, 3)), np.zeros(0)
     heights = max(1, round((high - low) / (COARSER_HEIGHTS * step)))

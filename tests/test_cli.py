@@ -123,7 +123,8 @@ def test_dvh_needs_no_plan_and_no_image(export, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["evaluate", "EXPORT"], 2, "Missing option '--protocol'"),
+        (["evaluate", "EXPORT"], 2, "hcc-zhai2025-5fx: 20 fractions"),
+        (["evaluate", "EXPORT", "--child-pugh", "D"], 2, "--child-pugh"),
         (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--format", "pdf"], 2, "choose from"),
         (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--map", "CTV"], 2, "PLAN=PROTOCOL"),
         (["evaluate", "EXPORT", "--protocol", "x", "--map", "A=B", "--map", "A=C"], 2, "twice"),
@@ -201,6 +202,14 @@ def test_an_output_that_cannot_be_written_is_named(export, tmp_path, capsys):
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert main(["dvh", str(export), "--out", str(tmp_path / "file" / "out")]) == 4
     assert "cannot write into" in capsys.readouterr().err
+
+
+def test_the_only_applicable_protocol_is_taken(capsys):
+    """Without --protocol, 55 Gy in 25 fractions gets the conventional set, and stderr says so."""
+    assert main(["evaluate", str(TEST_DATA / "hepatic-pvtt"), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "protocol hcc-zhai2025: the only shipped one that applies" in shown.err
+    assert json.loads(shown.out)["protocol"]["id"] == "hcc-zhai2025"
 
 
 def test_the_demo_writes_case_and_report(tmp_path):

@@ -18,6 +18,7 @@ from .model import Structure as Structure
 from .model import Value as Value
 from .model import Verdict as Verdict
 from .pipeline import Evaluation as Evaluation
+from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
 
 __version__: str

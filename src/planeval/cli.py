@@ -32,6 +32,7 @@ EXIT_FAIL, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INPUT, EXIT_PROTOCOL = 1, 2, 3, 4, 
 EXIT_DEFECT, EXIT_INTERRUPTED = 70, 130
 
 FORMATS = ("html", "json", "csv")
+CHILD_PUGH = ("A", "B", "C", "A5", "A6", "B7", "B8", "B9", *(f"C{n}" for n in range(10, 16)))
 FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
 
 Command = Callable[..., Any]
@@ -108,12 +109,18 @@ def cli(verbose: bool) -> None:
 
 @cli.command()
 @_reading_options
-@click.option("--protocol", required=True, help="A shipped protocol's id, or a YAML file.")
+@click.option(
+    "--protocol",
+    help="A shipped protocol's id, or a YAML file; without it the one shipped set that applies.",
+)
 @click.option(
     "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
     help='Name a structure by hand, e.g. --map "CTV肝=CTV".',
 )  # fmt: skip
-@click.option("--child-pugh", help="Child-Pugh class for protocols that ask for it, e.g. A5.")
+@click.option(
+    "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
+    help="Child-Pugh class or score for protocols that ask for it, e.g. A or A5.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option(
     "--format", "formats", default="html,json,csv", show_default=True,
@@ -125,7 +132,7 @@ def cli(verbose: bool) -> None:
     help="From which verdict on the exit code is 1; never also turns 3 into 0.",
 )  # fmt: skip
 def evaluate(
-    protocol: str,
+    protocol: str | None,
     mapping: tuple[str, ...],
     child_pugh: str | None,
     out: Path | None,
@@ -140,7 +147,7 @@ def evaluate(
     case = _case(reading)
     result = pe.evaluate(
         case,
-        protocol,
+        protocol or _only_applicable(case, child_pugh),
         mapping=_mapping(mapping),
         child_pugh=child_pugh,
         dose_is_complete=reading["dose"] is not None,
@@ -267,6 +274,19 @@ def _case(reading: dict[str, Any]) -> pe.Case:
         relative_reference_gy=reading["relative_reference"],
         relative_scale=int(scale) if scale else None,
     )
+
+
+def _only_applicable(case: pe.Case, child_pugh: str | None) -> str:
+    """The one shipped protocol that applies to a case; none or several is for the user to say."""
+    fits = pe.applicable_protocols(case, child_pugh=child_pugh)
+    applicable = [name for name, outcome in fits.items() if outcome.status is pe.Status.PASS]
+    if len(applicable) == 1:
+        click.echo(f"protocol {applicable[0]}: the only shipped one that applies", err=True)
+        return applicable[0]
+    lines = "".join(
+        f"\n  {name}: {outcome.reason or 'applies'}" for name, outcome in fits.items()
+    )
+    raise click.UsageError(f"choose a --protocol (an id or a YAML file); shipped are:{lines}")
 
 
 def _prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from planeval.case import Case
 from planeval.errors import InconsistentCase
-from planeval.model import Finding, Verdict
+from planeval.model import Finding, Outcome, Verdict
 from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Row, RowGroup
+from planeval.protocol.applicability import applies, facts_of
 from planeval.protocol.evaluate import evaluate as judge
+from planeval.protocol.library import available
 from planeval.protocol.library import load as load_protocol
 from planeval.protocol.reading import Protocol
 from planeval.report import html, tables
@@ -21,7 +23,7 @@ from planeval.report.curves import curves_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "applicable_protocols", "evaluate"]
 
 INCOMPLETE_CODE = "dose-completeness-unknown"
 """The readers' finding for doses that may be a part of the treatment."""
@@ -118,3 +120,13 @@ def evaluate(
     loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     record = judge(case, loaded, mapping=mapping, child_pugh=child_pugh)
     return Evaluation(record, case)
+
+
+def applicable_protocols(case: Case, *, child_pugh: str | None = None) -> dict[str, Outcome]:
+    """Say of every shipped protocol whether it applies to a case, and why not where it does not.
+
+    PASS where its fractions, dose and liver function fit; otherwise the outcome has the reason.
+    """
+    facts = facts_of(case.prescriptions, case.dose, child_pugh)
+    shipped = (load_protocol(entry.id) for entry in available())
+    return {protocol.id: applies(protocol.file.applies, facts) for protocol in shipped}
