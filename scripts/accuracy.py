@@ -34,7 +34,7 @@ def main() -> None:
         shared.report(chosen.data_dir)
         return
     parts = {
-        "engine": lambda rng: closed_forms.engine_error(rng),
+        "engine": closed_forms.engine_error,
         "methods": lambda rng: closed_forms.method_choice(rng, chosen.phases),
         "band": lambda rng: closed_forms.band_coverage(rng, chosen.solids),
     }

@@ -85,11 +85,13 @@ def nelms(data_dir: Path) -> None:
                 points = _points(folder, f"{shape.title()}_{tag}_0", gradient)
                 for grid in (1, 2, 3):
                     # where the solid is shifted along the gradient, the stated doses do not apply
+                    dose = folder / "dose" / f"Linear_{beam}_{grid}mm_Aligned.dcm"
+                    solids = sorted((folder / "structures").glob(f"{shape.title()}_{tag}_*.dcm"))
                     found = [
-                        _against_analytic(path, folder / "dose" / f"Linear_{beam}_{grid}mm_Aligned.dcm", curve, points)
-                        for path in sorted((folder / "structures").glob(f"{shape.title()}_{tag}_*.dcm"))
+                        _against_analytic(path, dose, curve, points)
+                        for path in solids
                         if gradient == "SI" or "Z" not in path.stem
-                    ]  # fmt: skip
+                    ]
                     rows.append([shape, spacing, grid, gradient, *_worst(found)])
                     details.extend(found)
     head = [
@@ -207,6 +209,7 @@ def brain(data_dir: Path) -> None:
     """Scores of another script on the RayStation plan; volumes of three systems."""
     folder = data_dir / "brain-srs"
     case = pe.load(folder, plan="VMAT")
+    bare = pe.load(folder, plan="VMAT", method=METHODS["none"])
     spelled = {name.upper(): name for name in case.structures}
     rows = []
     with (folder / "reference-dvh" / "raystation-vmat_pyplanscoring.csv").open(newline="") as file:
@@ -216,8 +219,9 @@ def brain(data_dir: Path) -> None:
                 continue
             name = spelled[name.upper()]
             value = case.metric(query, name)
-            rows.append([name, query, f"{float(row['Result']):.3f}", repr(value)])
-    print(table(["structure", "metric", "PyPlanScoring", "planeval [band]"], rows))
+            rows.append([name, query, f"{float(row['Result']):.2f}", repr(value),
+                         repr(bare.metric(query, name))])  # fmt: skip
+    print(table(["structure", "metric", "PyPlanScoring", "planeval [band]", "no caps"], rows))
     print("\nVolumes (cc); the references belong to one of two structure sets of this anatomy:\n")
     print(table(["structure", "planeval", "no caps", "PlanIQ supersampled", "PlanIQ", "Brainlab"],
                 _brain_volumes(folder, case)))  # fmt: skip

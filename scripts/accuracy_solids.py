@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ Floats = NDArray[np.float64]
 POINTS = 720
 DRAWABLE_MM2 = 0.5
 """Nobody draws a smaller outline."""
+
+LENGTHENED = 1.13
+"""Flat ends must not lie a whole number of planes apart: end caps would always come out even."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,7 @@ def sections(solid: Solid, step_mm: float) -> list[tuple[float, float, Area]]:
     """The ideal solid as thin (low, high, middle section), for dense sampling."""
     count = int(np.ceil((solid.high_mm - solid.low_mm) / step_mm))
     edges = np.linspace(solid.low_mm, solid.high_mm, count + 1)
-    cut = [
-        (float(a), float(b), solid.section((a + b) / 2))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    cut = [(float(a), float(b), solid.section((a + b) / 2)) for a, b in pairwise(edges)]
     return [(a, b, area) for a, b, area in cut if not area.is_empty]
 
 
@@ -65,13 +66,15 @@ def _sphere(size: float) -> Solid:
 
 
 def _cylinder(size: float) -> Solid:
-    volume = np.pi * size**2 * 2 * size / 1000
-    return Solid("cylinder", volume, -size, size, lambda _z: _disc(size))
+    half = LENGTHENED * size
+    volume = np.pi * size**2 * 2 * half / 1000
+    return Solid("cylinder", volume, -half, half, lambda _z: _disc(size))
 
 
 def _cone(size: float) -> Solid:
-    volume = np.pi * size**2 * 2 * size / 3 / 1000
-    return Solid("cone", volume, -size, size, lambda z: _disc((size - z) / 2))
+    half = LENGTHENED * size
+    volume = np.pi * size**2 * 2 * half / 3 / 1000
+    return Solid("cone", volume, -half, half, lambda z: _disc(size * (1 - z / half) / 2))
 
 
 def _tilted_box(size: float) -> Solid:

@@ -283,9 +283,7 @@ def _only_applicable(case: pe.Case, child_pugh: str | None) -> str:
     if len(applicable) == 1:
         click.echo(f"protocol {applicable[0]}: the only shipped one that applies", err=True)
         return applicable[0]
-    lines = "".join(
-        f"\n  {name}: {outcome.reason or 'applies'}" for name, outcome in fits.items()
-    )
+    lines = "".join(f"\n  {name}: {outcome.reason or 'applies'}" for name, outcome in fits.items())
     raise click.UsageError(f"choose a --protocol (an id or a YAML file); shipped are:{lines}")
 
 

@@ -82,7 +82,7 @@ def test_blocks_and_pieces_are_the_same_solid():
     """Cells full through an interval become one block; nothing is counted twice or lost."""
     slabs = [Slab(-9.0, -2.0, KEYED), Slab(-2.0, 2.2, KEYED.buffer(-1)), Slab(2.2, 8.0, KEYED)]
     result = cover(slabs, LATTICE)
-    cell_mm2 = LATTICE.cell_areas_mm2()
+    cell_mm2 = LATTICE.cell_mm2
     blocks = [layer for layer in result.layers if layer.sheet is None]
     assert {layer.interval for layer in blocks} == {1, 2}
     total = sum(

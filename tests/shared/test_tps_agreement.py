@@ -28,7 +28,9 @@ UNCAPPED, HALF = pe.Method(caps="none"), pe.Method(caps="half")
 
 
 def histogram(case, name, method):
-    return dose_volume_histogram(Structure(name, case.structure(name).stack, method=method), case.dose)
+    return dose_volume_histogram(
+        Structure(name, case.structure(name).stack, method=method), case.dose
+    )
 
 
 def stated_d(dose_gy, volume, percent):
@@ -131,7 +133,9 @@ def test_breast_body_has_the_same_dosed_volume(breast):
     dvh = breast.dvh("BODY")
     for gy in (0.5, 1, 2, 5, 10):
         known, _more = dvh.v(gy=gy).possible
-        assert known == pytest.approx(float(np.interp(gy, stated.dose_gy, stated.volume_cc)), rel=6e-3)
+        assert known == pytest.approx(
+            float(np.interp(gy, stated.dose_gy, stated.volume_cc)), rel=6e-3
+        )
 
 
 @pytest.mark.parametrize(("name", "cc", "mean_gy"), [

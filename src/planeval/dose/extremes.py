@@ -22,6 +22,8 @@ __all__ = ["Extreme", "ExtremeSearch"]
 Doses = NDArray[np.float32]
 Ints = NDArray[Any]
 
+_NONE = np.zeros(0, dtype=np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Extreme:
@@ -65,20 +67,21 @@ class ExtremeSearch:
             if best.is_beaten_by(full[at]):
                 best.offer(self._corner(best, batch, at))
         rivals = batch.full + np.flatnonzero(best.is_beaten_by(partial))
-        while len(rivals):
+        if len(rivals):
             layer = batch.layer[rivals[best.pick(corner[rivals])]]
-            here = batch.layer[rivals] == layer
-            best.offer(self._outline(best, batch, int(layer), batch.cell[rivals[here]]))
-            rivals = rivals[~here]
+            is_first = batch.layer[rivals] == layer
+            best.offer(self._outline(best, batch, rivals[is_first]))
+            rivals = rivals[~is_first]
             rivals = rivals[best.is_beaten_by(corner[rivals])]
+        if len(rivals):
+            best.offer(self._outline(best, batch, rivals))
 
     def _corner(self, best: _Best, batch: CellBatch, at: int) -> Extreme:
         """The best corner of a full cell."""
         lattice, number = batch.doses.lattice, int(batch.layer[at])
         row, column = divmod(int(batch.cell[at]), lattice.columns)
-        corners = np.stack(
-            [side[row : row + 2, column : column + 2] for side in batch.doses.sides(number)]
-        )
+        nodes = np.array([[row], [row + 1]]), np.array([[column, column + 1]])
+        corners = np.stack(batch.doses.sides(np.array(number), *nodes))
         k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
         place = (
             float(lattice.u_mm[column + i]),
@@ -87,30 +90,38 @@ class ExtremeSearch:
         )
         return Extreme(float(corners[k, j, i]), place)
 
-    def _outline(self, best: _Best, batch: CellBatch, number: int, cells: Ints) -> Extreme | None:
-        """The best dose at the outline within some partial cells of a layer."""
-        lattice, sheet = batch.doses.lattice, batch.doses.layers[number].sheet
-        if sheet is None:
+    def _outline(self, best: _Best, batch: CellBatch, rivals: Ints) -> Extreme | None:
+        """The best dose at the outline within some partial cells."""
+        points, cell, number = _outline_points(batch, rivals)
+        if not len(points):
             return None
-        wanted = np.zeros(len(sheet.partial), dtype=bool)
-        wanted[np.searchsorted(sheet.partial, cells)] = True
-        chosen = np.flatnonzero(wanted[sheet.outline_cell])
-        if not len(chosen):
-            return None
-        points, cell = sheet.outline_uv[chosen], sheet.partial[sheet.outline_cell[chosen]]
+        lattice = batch.doses.lattice
         row, column = np.divmod(cell, lattice.columns)
         u, v = lattice.u_mm, lattice.v_mm
         x = np.clip((points[:, 0] - u[column]) / (u[column + 1] - u[column]), 0, 1)
         y = np.clip((points[:, 1] - v[row]) / (v[row + 1] - v[row]), 0, 1)
-        doses = np.stack(
-            [
-                bilinear([side[row + b, column + a] for b in (0, 1) for a in (0, 1)], x, y, x * y)
-                for side in batch.doses.sides(number)
-            ]
-        )
+        corners = [batch.doses.sides(number, row + b, column + a) for b in (0, 1) for a in (0, 1)]
+        doses = np.stack([bilinear(list(side), x, y, x * y) for side in zip(*corners, strict=True)])
         k, n = (int(at) for at in np.unravel_index(best.pick(doses), doses.shape))
-        place = (float(points[n, 0]), float(points[n, 1]), _height(batch, number, k))
+        place = (float(points[n, 0]), float(points[n, 1]), _height(batch, int(number[n]), k))
         return Extreme(float(doses[k, n]), place)
+
+
+def _outline_points(batch: CellBatch, rivals: Ints) -> tuple[Doses, Ints, Ints]:
+    """The outline (u, v) within some partial cells, with cell and layer of each point."""
+    points, cells, numbers = [np.zeros((0, 2))], [_NONE], [_NONE]
+    layer = batch.layer[rivals]
+    for number in np.unique(layer).tolist():
+        sheet = batch.doses.layers[number].sheet
+        if sheet is None:
+            continue
+        wanted = np.zeros(len(sheet.partial), dtype=bool)
+        wanted[np.searchsorted(sheet.partial, batch.cell[rivals[layer == number]])] = True
+        chosen = np.flatnonzero(wanted[sheet.outline_cell])
+        points.append(sheet.outline_uv[chosen])
+        cells.append(sheet.partial[sheet.outline_cell[chosen]])
+        numbers.append(np.full(len(chosen), number))
+    return np.concatenate(points), np.concatenate(cells), np.concatenate(numbers)
 
 
 def _height(batch: CellBatch, number: int, side: int) -> float:

@@ -15,8 +15,9 @@ local coordinates x, y in 0..1 along u and v.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,12 @@ class Lattice:
     u_mm: Floats
     v_mm: Floats
     w_mm: Floats
+    cell_mm2: Floats = field(init=False, repr=False)
+    """Area of every in-plane cell, in the order row * columns + column."""
+
+    def __post_init__(self) -> None:
+        areas = np.outer(np.diff(self.v_mm), np.diff(self.u_mm)).ravel()
+        object.__setattr__(self, "cell_mm2", areas)
 
     @property
     def columns(self) -> int:
@@ -51,10 +58,6 @@ class Lattice:
     def rows(self) -> int:
         """Cells along v."""
         return len(self.v_mm) - 1
-
-    def cell_areas_mm2(self) -> Floats:
-        """Area of every in-plane cell, in the order row * columns + column."""
-        return np.outer(np.diff(self.v_mm), np.diff(self.u_mm)).ravel()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,24 +114,28 @@ def cover(slabs: Sequence[Slab], lattice: Lattice) -> Coverage:
     """
     areas: dict[int, Any] = {id(slab.area): slab.area for slab in slabs}
     sheets = dict(zip(areas, _sheets(list(areas.values()), lattice), strict=True))
+    heights = lattice.w_mm.tolist()
     pieces = [
         Layer(low, high, interval, slab.readings, sheets[id(slab.area)].full, sheets[id(slab.area)])
         for slab in slabs
-        for low, high, interval in _cut_heights(slab, lattice.w_mm)
+        for low, high, interval in _cut_heights(slab, heights)
     ]
-    cell_mm2 = lattice.cell_areas_mm2()
+    area_mm2 = dict(zip(areas, shapely.area(list(areas.values())).tolist(), strict=True))
     covered_mm2 = {
-        id(sheet): float(cell_mm2[sheet.full].sum() + sheet.share @ cell_mm2[sheet.partial])
+        id(sheet): float(
+            lattice.cell_mm2[sheet.full].sum() + sheet.share @ lattice.cell_mm2[sheet.partial]
+        )
         for sheet in sheets.values()
     }
+    covered = [(p.readings, covered_mm2[id(p.sheet)], p.high_mm - p.low_mm) for p in pieces]
+    solid = [(s.readings, area_mm2[id(s.area)], s.high_mm - s.low_mm) for s in slabs]
     inside, outside = {}, {}
     for reading in CapReading:
-        inside[reading] = sum(
-            covered_mm2[id(piece.sheet)] * (piece.high_mm - piece.low_mm) / 1000.0
-            for piece in pieces
-            if piece.readings & reading
+        bit = int(reading)
+        inside[reading], total = (
+            sum(mm2 * mm for readings, mm2, mm in parts if int(readings) & bit) / 1000.0
+            for parts in (covered, solid)
         )
-        total = sum(slab.volume_cc for slab in slabs if slab.readings & reading)
         missing = total - inside[reading]
         outside[reading] = missing if missing > 1e-9 * max(total, 1e-3) else 0.0
     return Coverage(lattice, tuple(_with_blocks(pieces, lattice)), inside, outside)
@@ -161,17 +168,14 @@ def _with_blocks(pieces: Sequence[Layer], lattice: Lattice) -> Iterator[Layer]:
         scratch[common] = 0
 
 
-def _cut_heights(slab: Slab, edges: Floats) -> list[tuple[float, float, int]]:
+def _cut_heights(slab: Slab, edges: list[float]) -> list[tuple[float, float, int]]:
     """Cut a slab at the lattice heights: (low, high, interval) of the parts inside the lattice."""
-    low, high = max(slab.low_mm, float(edges[0])), min(slab.high_mm, float(edges[-1]))
+    low, high = max(slab.low_mm, edges[0]), min(slab.high_mm, edges[-1])
     if low >= high:
         return []
-    first = int(np.searchsorted(edges, low, side="right")) - 1
-    last = int(np.searchsorted(edges, high, side="left")) - 1
-    cuts = [low, *edges[first + 1 : last + 1].tolist(), high]
-    return [
-        (cuts[n], cuts[n + 1], first + n) for n in range(len(cuts) - 1) if cuts[n + 1] > cuts[n]
-    ]
+    first, last = bisect_right(edges, low) - 1, bisect_left(edges, high) - 1
+    cuts = [low, *edges[first + 1 : last + 1], high]
+    return [(cuts[n], cuts[n + 1], first + n) for n in range(len(cuts) - 1)]
 
 
 def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
@@ -331,32 +335,26 @@ def _integrals(
     """
     xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
     weight = sign * (y0 - y1) / 6.0
-    # seven integrands of x and y, each at both ends and (four times) at the middle of the pieces
-    sums = [np.zeros(len(weight)) for _ in range(7)]
-    for x, y, w in ((x0, y0, weight), (xm, ym, 4 * weight), (x1, y1, weight)):
-        right, yw = w * (1 - x), y * w
-        square = right * (1 + x)
-        for total, values in zip(
-            sums,
-            (
-                right,
-                square * 0.5,
-                right * y,
-                square * y * 0.5,
-                w * (1 - x * x * x) * (1 / 3),
-                right * y * y,
-                yw * y,
-            ),
-            strict=True,
-        ):
-            total += values
-    own = [np.bincount(position, weights=values, minlength=cells) for values in sums]
+    places = ((x0, y0, weight), (xm, ym, 4 * weight), (x1, y1, weight))
+
+    def total(integrand: Callable[[Floats, Floats], Floats]) -> Floats:
+        values = sum(w * integrand(x, y) for x, y, w in places)
+        return np.bincount(position, weights=values, minlength=cells)
+
+    own = (
+        total(lambda x, y: 1 - x),
+        total(lambda x, y: (1 - x * x) / 2),
+        total(lambda x, y: y * (1 - x)),
+        total(lambda x, y: y * (1 - x * x) / 2),
+        total(lambda x, y: (1 - x * x * x) / 3),
+        total(lambda x, y: y * y * (1 - x)),
+    )
     carried = (
         np.bincount(position, weights=6 * weight, minlength=cells),
         np.bincount(position, weights=6 * weight * ym, minlength=cells),
-        own.pop(),
+        total(lambda x, y: y * y),
     )
-    return tuple(own), carried
+    return own, carried
 
 
 def _carry_along_rows(carried: tuple[Floats, ...], row: Ints) -> tuple[list[Floats], list[Floats]]:

@@ -3,8 +3,10 @@
 Between two areas A (below) and B (above) the shape at fraction t is where the blend of their signed
 distances, ``(1 - t) d_A + t d_B``, is positive (shape-based interpolation; Raya and Udupa 1990, IEEE
 Trans Med Imaging 9:32). Distances to the polygons are exact at the nodes of a raster (up to a choice
-between edges that are equally near within a quarter of its step), and the outline is the zero line between the nodes. Where only one of the areas has a part, that part
-shrinks to nothing at the other plane if it lies more than its own depth outside the other area.
+between edges that are equally near within a quarter of its step), and the outline is the zero line
+between the nodes. Where only one of the areas has a part, that part shrinks to nothing at the other
+plane if it lies more than its own depth outside the other area. So thin parts that shift sideways
+from plane to plane lose volume, which prisms do not.
 """
 
 from __future__ import annotations
