@@ -1,7 +1,7 @@
 """How accurate planeval is: on closed forms, and beside planning systems.
 
-    python scripts/accuracy.py closed-forms          about five minutes
-    python scripts/accuracy.py shared DATA_DIR       real exports and published tables, one minute
+    python scripts/accuracy.py closed-forms          about twelve minutes
+    python scripts/accuracy.py shared DATA_DIR       real exports and published tables, two minutes
 
 Prints Markdown tables; ``docs/accuracy.md`` holds the last results and what follows from them.
 """
