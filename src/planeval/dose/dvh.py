@@ -104,7 +104,8 @@ class Dvh:
     def mean(self) -> Value:
         """Mean dose: the integral of the trilinear field over the solid, divided by its volume.
 
-        The mean of every cell is exact, so only the end caps widen its band.
+        The mean of every cell is exact, so its band holds the end caps alone: not the shape between
+        planes, nor the interpolation of the grid.
         """
         return self._dose_value(
             lambda curve: curve.mean_gy,

@@ -22,7 +22,7 @@ class Method:
     ``lattice_cells``: the in-plane sampling lattice divides the dose voxels until a structure
     has at least this many cells; larger is finer and slower.
 
-    The README shows the closed-form tests that decided the defaults.
+    docs/accuracy.md shows the closed-form tests that decided the defaults.
     """
 
     caps: Literal["half", "none", "tapered"] = "half"
