@@ -160,6 +160,14 @@ def test_bad_input_gets_one_clear_sentence(export, tmp_path, capsys, arguments, 
     assert "defect" not in shown.err
 
 
+def test_a_message_of_several_lines_keeps_them(export, capsys):
+    """The caret under a wrong metric stands in a line of its own; control characters do not pass."""
+    assert main(["dvh", str(export), "-m", "D0.5c\x1b[Gy]"]) == 2
+    shown = capsys.readouterr().err
+    assert "\n" in shown.strip()
+    assert "\x1b" not in shown
+
+
 def test_beam_doses_without_a_plan_are_not_judged_by_accident(tmp_path, capsys):
     """A BEAM dose alone may be a part: dvh goes on, evaluate wants --dose."""
     writer = CaseWriter(tmp_path)

@@ -440,7 +440,8 @@ def _report_error(error: Exception) -> int:
         record = _crash_record(error)
         click.echo(f"defect in planeval: {type(error).__name__}; details in {record}", err=True)
         return EXIT_DEFECT
-    click.echo(f"error: {pe.report.text.visible(str(error))}", err=True)
+    lines = (pe.report.text.visible(line) for line in str(error).split("\n"))
+    click.echo("error: " + "\n".join(lines), err=True)
     if isinstance(error, kinds.UnknownStructure | kinds.AmbiguousStructure | kinds.MetricSyntax):
         return EXIT_USAGE
     if isinstance(error, kinds.ExpressionSyntax):

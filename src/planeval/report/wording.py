@@ -121,7 +121,8 @@ def method_sentences(method: Method) -> tuple[str, ...]:
         "Percentages refer to the full structure volume. A dose asked for more volume than the "
         "structure has is undefined.",
         "The band beside a value covers the corner doses of the cells and the end planes, from no "
-        "cap to one full plane spacing. The error of dose-grid interpolation is not in it.",
+        "cap to one full plane spacing; a cell's mean is exact, so the band of Mean holds the end "
+        "planes alone. The error of dose-grid interpolation is not in it.",
         "Limits are compared with the unrounded best estimate; < and ≤ stay distinct. Near limit "
         "means that the outcome changes within the band.",
         "BED and EQD2 of the prescription use the linear-quadratic model with the alpha/beta "
