@@ -87,7 +87,8 @@ def plane_areas(
         if stop - start == 1 and simple[start]:
             results.append((polygons[start], _NO_NOTES))
         else:
-            results.append(_combined(rings[start:stop], polygons[start:stop], by_xor))
+            part = slice(start, stop)
+            results.append(_combined(rings[part], polygons[part], simple[part], by_xor))
         start = stop
     return results
 
@@ -105,13 +106,15 @@ def _polygons(rings: Sequence[Ring]) -> NDArray[np.object_]:
 
 
 def _combined(
-    rings: Sequence[Ring], polygons: NDArray[np.object_], xor: bool
+    rings: Sequence[Ring], polygons: NDArray[np.object_], simple: NDArray[np.bool_], xor: bool
 ) -> tuple[Area, RingNotes]:
     """Combine the rings of one plane by the rule."""
+    if simple.all() and _boxes_are_apart(polygons):
+        return shapely.multipolygons(polygons), _NO_NOTES
     areas: list[Area] = []
     crossings, crossing_mm2, without_area = 0, 0.0, 0
-    for ring, polygon in zip(rings, polygons, strict=True):
-        area, crossing = (polygon, 0.0) if polygon.is_valid else _even_odd(ring)
+    for ring, polygon, is_simple in zip(rings, polygons, simple, strict=True):
+        area, crossing = (polygon, 0.0) if is_simple else _even_odd(ring)
         crossings += crossing > 0
         crossing_mm2 += crossing
         if area.is_empty or area.area == 0:
@@ -216,6 +219,13 @@ def _are_same(one: Area, other: Area) -> bool:
     if abs(one.area - other.area) >= allowed or not _boxes_meet(one, other):
         return False
     return bool(shapely.symmetric_difference(one, other).area < allowed)
+
+
+def _boxes_are_apart(areas: NDArray[np.object_]) -> bool:
+    """Whether no two bounding boxes touch: then the areas are separate parts, whatever the rule."""
+    u0, v0, u1, v1 = shapely.bounds(areas).T
+    meet = (u0[:, None] <= u1) & (u0 <= u1[:, None]) & (v0[:, None] <= v1) & (v0 <= v1[:, None])
+    return bool(meet.sum() == len(areas))
 
 
 def _boxes_meet(one: Area, other: Area) -> bool:
