@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,13 +115,20 @@ class Dvh:
         )
 
     def max(self) -> Value:
-        """Largest dose proven at a point of the closed solid; the band ends at the largest corner."""
-        return self._dose_value(
+        """Largest dose proven at a point of the closed solid; the band ends at the largest corner.
+
+        A note says where that point is.
+        """
+        found = self._dose_value(
             lambda curve: curve.max_gy,
             lambda curve: (curve.max_gy, float(curve.bound_gy[-1])),
             lambda: (self._max(), math.inf),
             "Max",
         )
+        if self.hottest is None:
+            return found
+        x, y, z = (f"{c:.1f}" for c in self.hottest.position_mm)
+        return replace(found, notes=(f"largest known dose at x {x}, y {y}, z {z} mm",))
 
     def min(self) -> Value:
         """Smallest dose proven at a point of the closed solid; the band starts at the lowest corner."""

@@ -220,7 +220,7 @@ def _row_line(row: Row, depth: int) -> Line:
             for each in row.companions
             if row.value.is_defined or each.value.is_defined
         ),
-        notes=row.notes,
+        notes=(*row.value.notes, *row.notes),
         is_counted=row.is_counted,
     )
 
