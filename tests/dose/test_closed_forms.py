@@ -88,7 +88,7 @@ def test_extremes_are_the_extremes_of_the_contour_solid(gradient):
     assert float(dvh.min()) == pytest.approx(exact.min(), abs=2e-4)
     assert dvh.hottest.gy == float(dvh.max())
     x, y, z = dvh.hottest.position_mm
-    assert dvh.max().notes == (f"largest known dose at x {x:.1f}, y {y:.1f}, z {z:.1f} mm",)
+    assert dvh.max().notes == (f"Largest known dose at x {x:.1f}, y {y:.1f}, z {z:.1f} mm",)
     assert 100 + np.dot(gradient, dvh.hottest.position_mm) == pytest.approx(exact.max(), abs=2e-4)
 
 

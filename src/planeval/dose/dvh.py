@@ -128,7 +128,7 @@ class Dvh:
         if self.hottest is None:
             return found
         x, y, z = (f"{c:.1f}" for c in self.hottest.position_mm)
-        return replace(found, notes=(f"largest known dose at x {x}, y {y}, z {z} mm",))
+        return replace(found, notes=(f"Largest known dose at x {x}, y {y}, z {z} mm",))
 
     def min(self) -> Value:
         """Smallest dose proven at a point of the closed solid; the band starts at the lowest corner."""
