@@ -122,6 +122,16 @@ def test_uniform_dose_is_a_step():
     assert float(dvh.cv(gy=50.0)) == 0.0
 
 
+@pytest.mark.parametrize("gy", [47.3, 0.1, 33.333333, 68.1])
+def test_a_uniform_dose_reaches_itself_in_any_number(gy):
+    """Rounding of the stored dose never empties V at a uniform dose, nor fills V above it."""
+    solid = structure(round_stack(sphere(8.0), 2.0, half_mm=8.0))
+    dvh = dose_volume_histogram(solid, dose(dose_on_grid(lambda x, y, z: gy + 0 * x)))
+    assert float(dvh.v(gy=gy, unit="%")) == pytest.approx(100.0)
+    assert float(dvh.cv(gy=gy)) == pytest.approx(0.0)
+    assert float(dvh.v(gy=gy * 1.00001)) == 0.0
+
+
 def test_two_plateaus_keep_their_inclusive_step():
     """V at the dose of a plateau includes the plateau; just above it does not."""
     solid = structure(round_stack(cylinder(10.0), 2.0, half_mm=10.0))

@@ -28,6 +28,9 @@ NODES = INTERVALS + 1
 POINT_MASS_STEPS = 1e-3
 """A spread narrower than this part of a node step is one dose."""
 
+SAME_DOSE = 1.2e-7
+"""Samples are float32: a uniform 47.3 Gy that is stored as 47.2999992 still has V47.3Gy = 100 %."""
+
 JUMP_SHARE = 1e-5
 """Smallest share of the volume at one dose that is kept as a jump of its own."""
 
@@ -51,6 +54,9 @@ class Curve:
 
     def volume_at(self, gy: float) -> float:
         """V(d) in cc."""
+        at = int(np.searchsorted(self.dose_gy, gy * (1 - SAME_DOSE), side="left"))
+        if at + 1 < len(self.dose_gy) and self.dose_gy[at] == self.dose_gy[at + 1] <= gy:
+            return float(self.volume_cc[at])
         if gy <= self.dose_gy[0]:
             return self.total_cc
         if gy > self.dose_gy[-1]:
