@@ -19,7 +19,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["RingNotes", "plane_area", "plane_areas"]
+__all__ = ["RingNotes", "plane_area", "plane_areas", "solid_part"]
 
 Area = Any
 Ring = NDArray[np.float64]
@@ -122,7 +122,7 @@ def _combined(
         else:
             areas.append(area)
     area, notes = _by_xor(areas) if xor else _by_nesting(areas)
-    return _solid(area), RingNotes(
+    return solid_part(area), RingNotes(
         nested=notes.nested,
         filled_extra_mm2=notes.filled_extra_mm2,
         duplicates=notes.duplicates,
@@ -270,7 +270,7 @@ def _winding(closed: Ring, points: Ring) -> NDArray[np.int64]:
     return np.asarray(upward.sum(axis=1) - downward.sum(axis=1), dtype=np.int64)
 
 
-def _solid(area: Area) -> Area:
+def solid_part(area: Area) -> Area:
     """Drop the points and lines that a polygon operation may leave."""
     if area.geom_type in ("Polygon", "MultiPolygon"):
         return area

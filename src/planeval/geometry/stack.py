@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.interpolate import between_shapes, tapered_end
+from planeval.geometry.rings import solid_part
 
 __all__ = [
     "AXIAL",
@@ -361,7 +362,7 @@ def combine(
             key = (id(a), id(b))
             readings[key] = readings.get(key, CapReading(0)) | reading
             if key not in results:
-                results[key] = _solid_part(operation(a, b))
+                results[key] = solid_part(operation(a, b))
         slabs.extend(
             Slab(float(low), float(high), results[key], reading)
             for key, reading in readings.items()
@@ -387,14 +388,6 @@ class _Lookup:
             if self.slabs[index].readings & reading:
                 return self.slabs[index].area
         return _NOTHING
-
-
-def _solid_part(area: Area) -> Area:
-    """Drop the points and lines that a polygon operation may leave."""
-    if area.geom_type in ("Polygon", "MultiPolygon"):
-        return area
-    parts = [part for part in shapely.get_parts(area) if part.geom_type == "Polygon"]
-    return shapely.union_all(parts) if parts else _NOTHING
 
 
 def _joined_by_reading(slabs: Sequence[Slab]) -> list[Slab]:
