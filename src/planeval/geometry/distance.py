@@ -46,11 +46,12 @@ def _near_feet(area: Area, nodes: Floats, step: float) -> tuple[Floats, Floats]:
 
     start, end = _edges(area)
     place, edge = _points_along(start, end, step / 2)
-    reach, nearest = KDTree(place).query(nodes, distance_upper_bound=EXACT_STEPS * step)
+    tree = KDTree(place, leafsize=32)
+    reach, nearest = tree.query(nodes, distance_upper_bound=EXACT_STEPS * step)
     near = np.flatnonzero(np.isfinite(reach))
     if not len(near):
         near = np.arange(len(nodes))
-        nearest = KDTree(place).query(nodes)[1]
+        nearest = tree.query(nodes)[1]
     feet, distance = np.full_like(nodes, np.nan), np.full(len(nodes), np.inf)
     one = edge[nearest[near]]
     # the nearest outline point lies on the edge of the nearest sample, or on the one beyond its end

@@ -18,8 +18,6 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from planeval.geometry.distance import signed_distance
-
 __all__ = ["between_shapes", "tapered_end"]
 
 Area = Any
@@ -42,7 +40,7 @@ def between_shapes(
         yield low_mm, high_mm, lower
         return
     u, v = _raster(shapely.union(lower, upper))
-    below, above = signed_distance(lower, u, v), signed_distance(upper, u, v)
+    below, above = _signed_distance(lower, u, v), _signed_distance(upper, u, v)
     for index in range(SUB_SLABS):
         fraction = (index + 0.5) / SUB_SLABS
         area = _outline((1 - fraction) * below + fraction * above, u, v)
@@ -76,6 +74,59 @@ def _raster(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.arange(u0 - 2 * step, u1 + 2.5 * step, step), np.arange(
         v0 - 2 * step, v1 + 2.5 * step, step
     )
+
+
+def _signed_distance(
+    area: Area, u: NDArray[np.float64], v: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance to the outline, positive inside, shape (v, u)."""
+    from scipy.spatial import KDTree  # noqa: PLC0415 - heavy, and rarely needed
+
+    uu, vv = np.meshgrid(u, v)
+    start, end = _edges(area)
+    place, edge = _points_along(start, end, (u[1] - u[0]) / 2)
+    nodes = np.column_stack([uu.ravel(), vv.ravel()])
+    _distance, nearest = KDTree(place).query(nodes)
+    # the nearest outline point lies on the edge of the nearest sample, or on the one beyond its end
+    one = edge[nearest]
+    other = edge[np.minimum(nearest + 1, len(edge) - 1)]
+    before = edge[np.maximum(nearest - 1, 0)]
+    distance = np.minimum.reduce(
+        [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
+    ).reshape(uu.shape)
+    shapely.prepare(area)
+    return np.asarray(np.where(shapely.contains_xy(area, uu, vv), distance, -distance))
+
+
+def _edges(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Start and end points of every edge of the outline, ring after ring."""
+    points, ring = shapely.get_coordinates(
+        shapely.get_rings(shapely.get_parts(area)), return_index=True
+    )
+    same = ring[1:] == ring[:-1]
+    return points[:-1][same], points[1:][same]
+
+
+def _points_along(
+    start: NDArray[np.float64], end: NDArray[np.float64], step: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Points no further apart than ``step`` along every edge, and the edge of each."""
+    length = np.hypot(*(end - start).T)
+    count = np.maximum(1, np.ceil(length / step)).astype(int)
+    edge = np.repeat(np.arange(len(start)), count)
+    nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    share = ((nth + 0.5) / count[edge])[:, None]
+    return start[edge] + share * (end[edge] - start[edge]), edge
+
+
+def _to_edge(
+    nodes: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance of each node to its own edge."""
+    along = end - start
+    square = np.maximum((along**2).sum(axis=1), 1e-30)
+    share = np.clip(((nodes - start) * along).sum(axis=1) / square, 0.0, 1.0)
+    return np.asarray(np.hypot(*(nodes - start - share[:, None] * along).T))
 
 
 def _outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:

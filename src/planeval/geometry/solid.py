@@ -9,14 +9,14 @@ A part of a plane that overlaps nothing on the next one ends there, as every par
 plane. Where an end lies is only known within one plane spacing h. The areas of the last three planes
 are extrapolated (two: linearly) to the height where they vanish, which is exact for an ellipsoid.
 Below h that is the tip, and the part shrinks towards it like a paraboloid; beyond 2 h it ends flat at
-h/2 as the default cap does; in between the end moves from the one to the other. ``EndBand`` keeps
-the planes' own heights and one spacing beyond: all that the drawing proves.
+h/2 as the default cap does; in between the end moves from the one to the other. ``EndBand`` says how
+far the true end may be off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -32,7 +32,7 @@ __all__ = ["EndBand", "Solid", "solid_of"]
 Area = object
 Floats = NDArray[np.float64]
 
-LATTICE_NODES = 88
+LATTICE_NODES = 64
 """Nodes along the longer side of a solid; docs/margin-audit.md shows the error this leaves."""
 
 FINEST_MM, COARSEST_MM = 0.1, 1.5
@@ -41,24 +41,22 @@ EDGE_MM = 0.02
 
 BEYOND_MM = -1e3
 
+TIP_PART = 0.25
+"""Part of a plane spacing within which a tip that the areas lead to is taken to be known."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndBand:
-    """Heights of one end of a solid: the last drawn plane, the end taken, one spacing beyond."""
+    """One end of a solid: the last drawn plane, the end taken, and how far the true one may be off.
+
+    A flat end lies anywhere between the plane and one spacing beyond. A tip that the areas lead to
+    is taken to be right within a quarter of a spacing.
+    """
 
     drawn_mm: float
     taken_mm: float
-    furthest_mm: float
-
-    @property
-    def inward_mm(self) -> float:
-        """How far the true end may lie inside the one taken."""
-        return abs(self.taken_mm - self.drawn_mm)
-
-    @property
-    def outward_mm(self) -> float:
-        """How far the true end may lie beyond the one taken."""
-        return abs(self.furthest_mm - self.taken_mm)
+    inward_mm: float
+    outward_mm: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +116,7 @@ class _Plane:
 def solid_of(stack: PlanarStack, step_mm: float | None = None) -> Solid:
     """Return the solid of a stack: drawn planes, or the slabs of a derived one.
 
-    ``step_mm`` is the in-plane distance of nodes, by default the longer side / 88, between 0.1 and
+    ``step_mm`` is the in-plane distance of nodes, by default the longer side / 64, between 0.1 and
     1.5 mm. The slabs of a derived stack count as planes at their middle heights.
 
     Raises :class:`GeometryError` for an empty stack and for one plane of unknown thickness.
@@ -196,7 +194,7 @@ class _Layers:
         self._whole = [signed_distance(plane.area, u, v) for plane in planes]
         self._heights: list[float] = []
         self._values: list[Floats] = []
-        self._tips: list[float] = []
+        self._tips: list[_Cap] = []
 
     def stacked(self) -> tuple[Floats, Floats]:
         """Return the heights of the layers, rising, and the field on them."""
@@ -214,8 +212,8 @@ class _Layers:
         """Return the lower and the upper end, as the field has them."""
         first, last = self._planes[0], self._planes[-1]
         return (
-            EndBand(first.height_mm, min(self._tips), first.height_mm - first.below_mm),
-            EndBand(last.height_mm, max(self._tips), last.height_mm + last.above_mm),
+            self._tips[0].band(first.height_mm, -1, first.below_mm),
+            self._tips[1].band(last.height_mm, 1, last.above_mm),
         )
 
     def _append(self, height_mm: float, values: Floats) -> None:
@@ -226,7 +224,7 @@ class _Layers:
         """Add the layers beyond the first or the last plane, and one that is empty."""
         plane = self._planes[number]
         caps = self._caps(number, direction, self._parts(number))
-        self._tips += [plane.height_mm + direction * cap.end_mm for cap in caps]
+        self._tips.append(max(caps, key=lambda cap: cap.end_mm))
         reach = abs(furthest_mm - plane.height_mm)
         away = {cut for cap in caps for cut in cap.cuts(reach, self._step)} | {reach + self._step}
         for distance in sorted(away):
@@ -316,12 +314,11 @@ class _Cap:
     depth_mm: float
     tip_mm: float
     end_mm: float
-    _heights: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, part: _Part, profile: Sequence[tuple[float, float]], reach_mm: float) -> _Cap:
         """Return the cap that the areas behind a part lead to."""
-        tip = vanishing_distance(profile)
+        tip = max(vanishing_distance(profile), 1e-3)
         late = float(np.clip(2 - tip / reach_mm, 0.0, 1.0))
         end = min(tip, reach_mm * (1 + late) / 2)
         return cls(part.distance, max(float(part.distance.max()), 1e-3), tip, end)
@@ -331,6 +328,16 @@ class _Cap:
         share = min(away_mm / self.tip_mm, 1.0)
         shrunk = self.distance - self.depth_mm * (1 - np.sqrt(1 - share))
         return np.minimum(shrunk, self.end_mm - away_mm)
+
+    def band(self, plane_mm: float, direction: int, reach_mm: float) -> EndBand:
+        """Return what is known of this end beyond a plane."""
+        known = TIP_PART * reach_mm if self.tip_mm <= reach_mm else reach_mm
+        return EndBand(
+            plane_mm,
+            plane_mm + direction * self.end_mm,
+            min(known, self.end_mm),
+            min(known, max(reach_mm - self.end_mm, 0.0)),
+        )
 
     def cuts(self, room_mm: float, step_mm: float) -> list[float]:
         """Return the distances at which the field is needed."""

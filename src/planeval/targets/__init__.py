@@ -1,0 +1,1 @@
+"""Targets: the margins that a plan's targets have."""
