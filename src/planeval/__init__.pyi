@@ -17,8 +17,11 @@ from .model import Status as Status
 from .model import Structure as Structure
 from .model import Value as Value
 from .model import Verdict as Verdict
+from .model.margins import MarginRule as MarginRule
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .targets.audit import MarginAudit as MarginAudit
+from .targets.audit import margin_audit as margin_audit
 
 __version__: str

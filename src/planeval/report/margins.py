@@ -37,6 +37,7 @@ __all__ = [
     "axis_cells",
     "margin_views",
     "mm_text",
+    "sentence",
     "spread_text",
 ]
 

@@ -39,7 +39,8 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.margin import Margins, expand
-from planeval.geometry.stack import PlanarStack, combine
+from planeval.geometry.booleans import combine
+from planeval.geometry.stack import PlanarStack
 from planeval.geometry.surface import Agreement, Surface, SurfacePoints, agreement, surface_of
 from planeval.model import Outcome, Status, Structure
 from planeval.model.margins import MarginReport, MarginRule, SurfaceAgreement
@@ -297,8 +298,6 @@ class _Demand:
             self._stack,
             tolerance_mm=tolerance_mm,
             surfaces=(self._pair.outside, self._surface),
-            caps=outer.method.caps,
-            between=outer.method.between,
         )
         return SurfaceAgreement(
             surface_dice=found.surface_dice,
