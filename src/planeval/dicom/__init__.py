@@ -1,7 +1,8 @@
 """The only DICOM readers and writers: index a folder, link its objects, read a case, write structures.
 
 ``scan_folder`` reads headers, ``list_plans`` says what could be evaluated, ``read_case`` reads one
-case, ``write_structures`` makes an RTSTRUCT. What had to be decided on the way is a finding; :data:`CODES` lists them all.
+case, ``write_structures`` makes an RTSTRUCT. What had to be decided on the way is a finding;
+:data:`CODES` lists them all.
 """
 
 from planeval.dicom.codes import CODES
