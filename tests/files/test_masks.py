@@ -20,7 +20,9 @@ def l_shape(centre):
     """A solid without any symmetry, 2 of 9 mm high, at a patient point."""
     area = shapely.union(shapely.box(0, 0, 12, 4), shapely.box(0, 0, 3, 9))
     x, y, z = centre
-    area = shapely.affinity.translate(area, x, y)
+    area = shapely.affinity.translate(
+        area, x + 0.3, y + 0.2
+    )  # no voxel is covered by just one half
     return Structure("L", PlanarStack(AXIAL, slabs=[Slab(z - 3.8, z + 5.2, area)]))
 
 
