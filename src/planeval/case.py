@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from planeval.dose.biology import biological_histogram, obstacle
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.dose.dvh import Dvh
 from planeval.dose.field import trilinear
@@ -19,6 +20,7 @@ from planeval.expression import resolve_text
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import measure
 from planeval.model import (
+    Biology,
     CaseData,
     Dose,
     Finding,
@@ -43,6 +45,7 @@ class Case:
         self._data = data
         self._method = method or Method()
         self._dvhs: dict[Structure, Dvh] = {}
+        self._converted: dict[tuple[Structure, Biology], Dvh] = {}
         self._derived: dict[str, Structure] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -148,13 +151,28 @@ class Case:
     ) -> Value:
         """Return the value of a metric for a structure; percent doses refer to ``rx``.
 
-        Without ``rx`` the structure's own prescription is used, else the only level of the plan.
+        Without ``rx`` the structure's own prescription is used, else the only level of the plan. With
+        a prefix (``EQD2_3:``, ``BED_10:``) the dose is converted at every point with the fractions of
+        its delivery; where those are unknown the value is undefined.
+
         Raises the errors of :meth:`structure` and :class:`~planeval.errors.MetricSyntax`.
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
         solid = self.structure(structure) if isinstance(structure, str) else structure
+        if parsed.biology is not None:
+            return self._biological(parsed, parsed.biology, solid)
         used = rx or self.prescription_of(solid.name)
         return measure(parsed, self.dvh(solid), used.total_gy if used else None)
+
+    def _biological(self, metric: Metric, biology: Biology, solid: Structure) -> Value:
+        """A metric in EQD2 or BED, undefined where the dose cannot be converted."""
+        dose = self._needed_dose()
+        reason = obstacle(dose)
+        if reason:
+            return Value.undefined(f"no {biology}: {reason}", metric.unit)
+        if (solid, biology) not in self._converted:
+            self._converted[solid, biology] = biological_histogram(solid, dose, biology)
+        return measure(metric, self._converted[solid, biology])
 
     def prescription_of(self, name: str) -> Prescription | None:
         """The prescription of a structure: its own, else the plan's if there is only one level."""

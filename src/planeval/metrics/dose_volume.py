@@ -18,15 +18,11 @@ _DOSE_UNITS = (Unit.GY, Unit.CGY)
 
 
 def measure(metric: Metric, dvh: Dvh, rx_gy: float | None = None) -> Value:
-    """Return the value of a dose-volume metric.
+    """Return the value of a dose-volume metric; ``dvh`` is of the dose that the metric asks for.
 
-    Without a prescription, a metric that refers to it is undefined, with that reason.
+    With a biology prefix that is the DVH in EQD2 or BED. Without a prescription, a metric that refers
+    to it is undefined, with that reason.
     """
-    if metric.biology is not None:
-        return Value.undefined(
-            f"{metric.biology} is not computed by this version of planeval; only physical dose is",
-            metric.unit,
-        )
     if _needs_prescription(metric) and rx_gy is None:
         return Value.undefined(
             f"{metric} refers to a prescription and {dvh.name} has none; state it (rx)", metric.unit
