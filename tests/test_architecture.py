@@ -17,7 +17,7 @@ LAYERS = [
     {"metrics"},
     {"expression"},
     {"case"},
-    {"loading"},
+    {"loading", "sums"},
     {"targets"},
     {"protocol"},
     {"report"},

@@ -15,10 +15,11 @@ from planeval.dose.biology import biological_histogram, obstacle
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.dose.dvh import Dvh
 from planeval.dose.field import trilinear
+from planeval.dose.summation import shifted
 from planeval.errors import AmbiguousSelection, InconsistentCase, UnknownStructure
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
-from planeval.metrics.dose_volume import measure
+from planeval.metrics.dose_volume import measure, widened
 from planeval.model import (
     Biology,
     CaseData,
@@ -27,6 +28,7 @@ from planeval.model import (
     Image,
     Method,
     Metric,
+    MetricKind,
     Plan,
     PointOfInterest,
     Prescription,
@@ -44,8 +46,8 @@ class Case:
     def __init__(self, data: CaseData, method: Method | None = None) -> None:
         self._data = data
         self._method = method or Method()
-        self._dvhs: dict[Structure, Dvh] = {}
-        self._converted: dict[tuple[Structure, Biology], Dvh] = {}
+        self._dvhs: dict[tuple[Structure, Biology | None], Dvh] = {}
+        self._shifted: dict[tuple[Structure, Biology | None], tuple[Dvh, ...]] = {}
         self._derived: dict[str, Structure] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -139,9 +141,7 @@ class Case:
         Raises :class:`InconsistentCase` where the case has no dose.
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        if solid not in self._dvhs:
-            self._dvhs[solid] = dose_volume_histogram(solid, self._needed_dose())
-        return self._dvhs[solid]
+        return self._dvh(solid, None)
 
     def metric(
         self,
@@ -159,20 +159,31 @@ class Case:
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        if parsed.biology is not None:
-            return self._biological(parsed, parsed.biology, solid)
-        used = rx or self.prescription_of(solid.name)
-        return measure(parsed, self.dvh(solid), used.total_gy if used else None)
-
-    def _biological(self, metric: Metric, biology: Biology, solid: Structure) -> Value:
-        """A metric in EQD2 or BED, undefined where the dose cannot be converted."""
-        dose = self._needed_dose()
-        reason = obstacle(dose)
+        reason = obstacle(self._needed_dose()) if parsed.biology else ""
         if reason:
-            return Value.undefined(f"no {biology}: {reason}", metric.unit)
-        if (solid, biology) not in self._converted:
-            self._converted[solid, biology] = biological_histogram(solid, dose, biology)
-        return measure(metric, self._converted[solid, biology])
+            return Value.undefined(f"no {parsed.biology}: {reason}", parsed.unit)
+        used = rx or self.prescription_of(solid.name)
+        rx_gy = used.total_gy if used else None
+        value = measure(parsed, self._dvh(solid, parsed.biology), rx_gy)
+        if not self._data.registration_mm or parsed.kind is MetricKind.VOLUME:
+            return value
+        others = [measure(parsed, dvh, rx_gy) for dvh in self._shifts(solid, parsed.biology)]
+        return widened(
+            value, others, f"Band with {self._data.registration_mm:g} mm of registration"
+        )
+
+    def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
+        """The DVH in physical dose, EQD2 or BED."""
+        if (solid, biology) not in self._dvhs:
+            self._dvhs[solid, biology] = _histogram(solid, self._needed_dose(), biology)
+        return self._dvhs[solid, biology]
+
+    def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[Dvh, ...]:
+        """The DVHs with registered doses moved by what the registration may be off."""
+        if (solid, biology) not in self._shifted:
+            doses = shifted(self._needed_dose(), self._data.registration_mm)
+            self._shifted[solid, biology] = tuple(_histogram(solid, d, biology) for d in doses)
+        return self._shifted[solid, biology]
 
     def prescription_of(self, name: str) -> Prescription | None:
         """The prescription of a structure: its own, else the plan's if there is only one level."""
@@ -220,3 +231,9 @@ class Case:
         if self.dose is None:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
+
+
+def _histogram(solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
+    if biology is None:
+        return dose_volume_histogram(solid, dose)
+    return biological_histogram(solid, dose, biology)
