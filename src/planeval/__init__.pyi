@@ -21,5 +21,7 @@ from .model import Verdict as Verdict
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .sums import plan_sum as plan_sum
+from .sums import write_dose as write_dose
 
 __version__: str
