@@ -24,6 +24,8 @@ from .model import Verdict as Verdict
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .sums import plan_sum as plan_sum
+from .sums import write_dose as write_dose
 from .targets.expansion import expand as expand
 from .targets.expansion import vessel_part as vessel_part
 

@@ -9,7 +9,9 @@ from planeval.dicom.codes import CODES
 from planeval.dicom.index import Entry, FolderIndex, SliceGeometry, scan_folder
 from planeval.dicom.inventory import PlanEntry, list_plans
 from planeval.dicom.link import read_case
+from planeval.dicom.registration import read_registrations
 from planeval.dicom.write import WrittenSet, WrittenStructure, write_structures
+from planeval.dicom.write_dose import write_dose_file
 
 __all__ = [
     "CODES",
@@ -21,6 +23,8 @@ __all__ = [
     "WrittenStructure",
     "list_plans",
     "read_case",
+    "read_registrations",
     "scan_folder",
+    "write_dose_file",
     "write_structures",
 ]
