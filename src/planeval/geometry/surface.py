@@ -16,8 +16,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from planeval.geometry.solid import Solid, smooth_slabs, solid_of
 from planeval.geometry.booleans import combine
+from planeval.geometry.solid import Solid, smooth_slabs, solid_of
 from planeval.geometry.stack import PlanarStack, volume_cc
 
 __all__ = [
@@ -137,9 +137,7 @@ class Surface:
         """Return the distance to the first place along the way where the field changes sign."""
         low, high = self.bounds_mm()
         step = self.solid.step_mm / 2
-        longest = float(np.linalg.norm(high - low)) + float(
-            np.abs(start - (low + high) / 2).max()
-        )
+        longest = float(np.linalg.norm(high - low)) + float(np.abs(start - (low + high) / 2).max())
         done = np.full(len(start), np.inf)
         open_, before = np.arange(len(start)), sign * self.solid.at(start)
         for number in range(1, int(longest / step) + 2):
@@ -281,7 +279,8 @@ def agreement(
     sizes = [volume_cc(stack) for stack in smooth]
     dice = None
     if first.frame.is_same(second.frame):
-        dice = 2 * volume_cc(combine(*smooth, shapely.intersection)) / sum(sizes)
+        common = combine(smooth[0], smooth[1], shapely.intersection)
+        dice = 2 * volume_cc(common) / sum(sizes)
     shift = np.asarray(one.centroid_mm) - np.asarray(other.centroid_mm)
     return Agreement(
         tolerance_mm=tolerance_mm,
