@@ -16,7 +16,7 @@ from planeval.dose.biology import biological_histogram, obstacle
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.dose.dvh import Dvh
 from planeval.dose.field import trilinear
-from planeval.dose.isodose import IsodoseMap
+from planeval.dose.isodose import IsodoseMap, IsodosePart
 from planeval.dose.summation import shifted
 from planeval.errors import (
     AmbiguousSelection,
@@ -29,7 +29,7 @@ from planeval.expression import parse as parse_expression
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import measure, needs_prescription, no_prescription, widened
-from planeval.metrics.indices import Surroundings, measure_index
+from planeval.metrics.indices import Surroundings, measure_index, spilled
 from planeval.metrics.recognition import body_of, is_inside, targets_of
 from planeval.model import (
     Biology,
@@ -202,6 +202,16 @@ class Case:
             far=lambda: self._far_from(target),
         )
         return measure_index(metric, target, around, rx_gy or math.nan)
+
+    def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
+        """Return the parts of a prescription isodose that touch none of the case's targets.
+
+        Parts smaller than a dose cell are noise of the grid: ask for their ``volume_cc``.
+        """
+        solid = self.structure(target) if isinstance(target, str) else target
+        isodose = self._isodoses(solid).at(rx.total_gy)
+        targets = [each for each in targets_of(self.structures.values()) if each is not solid]
+        return spilled(isodose, [solid, *targets])
 
     def _isodoses(self, target: Structure) -> IsodoseMap:
         """The isodoses of the dose in the plane frame of a target."""

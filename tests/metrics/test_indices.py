@@ -100,7 +100,9 @@ def test_homogeneity_of_a_linear_dose():
 def test_homogeneity_of_a_quadratic_dose():
     """In a ball with D = a - b r2 the part above radius r is r3 / R3."""
     case = case_of(
-        radial(lambda r: np.maximum(60 - 0.02 * r**2, 0)), ball("PTV", 12.0, spacing=0.5), step_mm=(1.0, 1.0, 1.0)
+        radial(lambda r: np.maximum(60 - 0.02 * r**2, 0)),
+        ball("PTV", 12.0, spacing=0.5),
+        step_mm=(1.0, 1.0, 1.0),
     )
     d2, d50, d98 = (60 - 0.02 * 144 * share ** (2 / 3) for share in (0.02, 0.5, 0.98))
     assert float(case.metric("HI", "PTV")) == pytest.approx((d2 - d98) / d50, rel=0.01)

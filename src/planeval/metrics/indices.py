@@ -22,13 +22,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from planeval.dose.dvh import Dvh
-from planeval.dose.isodose import Isodose
+from planeval.dose.isodose import Isodose, IsodosePart
 from planeval.errors import GeometryError
 from planeval.metrics.dose_volume import scaled
 from planeval.model import Metric, MetricKind, Structure, Value
 from planeval.units import Unit
 
-__all__ = ["Surroundings", "measure_index"]
+__all__ = ["Surroundings", "measure_index", "spilled"]
 
 TOUCH_CC = 1e-3
 """A part of an isodose touches a target where at least 1 mm3 of the target lies in it."""
@@ -68,6 +68,19 @@ def measure_index(metric: Metric, target: Structure, around: Surroundings, rx_gy
             return _ratio(_local_volume(target, rx_gy / 2, around), prescribed)
         case _:
             return _ratio(_local_volume(target, rx_gy / 2, around), around.dvh.volume())
+
+
+def spilled(isodose: Isodose, targets: Sequence[Structure]) -> tuple[IsodosePart, ...]:
+    """Return the parts of an isodose that touch none of the targets drawn on parallel planes."""
+    touched: set[int] = set()
+    for target in targets:
+        try:
+            touched |= _touched(isodose, target)
+        except GeometryError:
+            continue
+    return tuple(
+        part for number, part in enumerate(isodose.parts, start=1) if number not in touched
+    )
 
 
 def _homogeneity(dvh: Dvh) -> Value:

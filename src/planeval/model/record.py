@@ -29,6 +29,7 @@ from planeval.model.rows import (
     RowKind,
     StructureMatch,
 )
+from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.model.value import Value
 
 __all__ = [
@@ -53,8 +54,11 @@ __all__ = [
     "RowGroup",
     "RowKind",
     "SourceNote",
+    "Spill",
     "StructureMatch",
     "StructureRow",
+    "TargetRow",
+    "TargetValue",
     "TpsRow",
     "UnjudgedOrgan",
 ]
@@ -275,7 +279,7 @@ class EvaluationRecord:
 
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
-    ordered, most urgent first.
+    ordered, most urgent first. ``targets`` are the targets' coverage and indices, for information.
     """
 
     identity: Identity
@@ -298,6 +302,7 @@ class EvaluationRecord:
     matches: tuple[StructureMatch, ...]
     findings: tuple[Finding, ...]
     provenance: Provenance
+    targets: tuple[TargetRow, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

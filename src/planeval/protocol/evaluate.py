@@ -35,6 +35,7 @@ from planeval.protocol.organs import standard_name
 from planeval.protocol.reading import Protocol
 from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
 __all__ = ["evaluate"]
@@ -111,6 +112,7 @@ def evaluate(
         tps=tps_rows(case, structures),
         matches=matcher.matches(),
         findings=findings,
+        targets=target_rows(case, measurer, targets),
         provenance=provenance(
             case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
         ),
