@@ -2,6 +2,7 @@ from . import errors as errors
 from . import protocol as protocol
 from . import report as report
 from .case import Case as Case
+from .dicom import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError
 from .loading import Inventory as Inventory
