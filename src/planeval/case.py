@@ -23,13 +23,11 @@ from planeval.errors import (
     GeometryError,
     InconsistentCase,
     UnknownStructure,
-    UnsupportedData,
 )
-from planeval.expression import parse as parse_expression
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import measure, needs_prescription, no_prescription, widened
-from planeval.metrics.indices import Surroundings, measure_index, spilled
+from planeval.metrics.indices import Surroundings, body_beyond, measure_index, spilled
 from planeval.metrics.recognition import body_of, is_inside, targets_of
 from planeval.model import (
     Biology,
@@ -49,9 +47,6 @@ from planeval.model import (
 from planeval.units import Unit
 
 __all__ = ["Case"]
-
-FAR_MM = 20.0
-"""D2cm is asked of the body beyond this distance from its target."""
 
 
 class Case:
@@ -239,15 +234,10 @@ class Case:
         if body is None:
             return "the body is not known: no structure, or several, of type EXTERNAL"
         if target not in self._far:
-            both = {"body": body, "target": target}
-            region = parse_expression(f"body - (target + {FAR_MM:g} mm)")
             try:
-                solid = region.resolve(both.__getitem__, method=self._method)
-            except (GeometryError, UnsupportedData) as error:
-                return f"{body.name} - ({target.name} + {FAR_MM:g} mm) cannot be made: {error}"
-            self._far[target] = replace(
-                solid, name=f"{body.name} - ({target.name} + {FAR_MM:g} mm)"
-            )
+                self._far[target] = body_beyond(body, target)
+            except GeometryError as error:
+                return f"the part of {body.name} far from {target.name} is not known: {error}"
         return self._dvh(self._far[target], None)
 
     def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:

@@ -206,6 +206,28 @@ def test_a_second_target_on_other_planes_is_said():
     assert "not parallel" in case.metric("PIV[cc]", "PTV").reason
 
 
+@pytest.mark.parametrize("radius", [8.0, 11.0])
+def test_d2cm_of_a_radial_dose(radius):
+    """The dose 20 mm beyond the surface of a ball, in % of 40 Gy, at the steps of 1 mm slabs."""
+    body = Structure("Body", round_stack(cylinder(33.0), 3.0, half_mm=32.0), type="EXTERNAL")
+    case = case_of(radial(bell), ball("PTV", radius), body, half_mm=(36.0, 36.0, 40.0))
+    expected = bell(radius + 20)
+    value = case.metric("D2cm[%]", "PTV")
+    nearest = bell(radius + 19.25)
+    assert 100 * expected / RX * 0.99 < float(value) < 100 * nearest / RX
+    assert float(case.metric("D2cm[Gy]", "PTV")) == pytest.approx(float(value) * RX / 100)
+    assert "Largest known dose at" in value.notes[0]
+
+
+def test_d2cm_beyond_the_dose_grid_is_at_least_what_is_known():
+    """A body larger than the grid leaves [known, inf)."""
+    body = Structure("Body", round_stack(cylinder(60.0), 3.0, half_mm=32.0), type="EXTERNAL")
+    value = case_of(radial(bell), ball("PTV", 8.0), body).metric("D2cm[Gy]", "PTV")
+    assert "lie outside the dose grid" in value.reason
+    assert bell(28.0) * 0.99 < value.possible[0] < bell(27.25)
+    assert value.possible[1] == np.inf
+
+
 def test_d2cm_needs_a_body():
     """Without an EXTERNAL structure, or with two, nobody knows where the patient ends."""
     body = Structure("Body", round_stack(cylinder(33.0), 3.0, half_mm=33.0), type="EXTERNAL")

@@ -13,7 +13,8 @@ import numpy as np
 import shapely
 
 from planeval.errors import GeometryError
-from planeval.geometry.stack import combine, volume_cc
+from planeval.geometry.booleans import combine
+from planeval.geometry.stack import volume_cc
 from planeval.model import Structure
 
 __all__ = [
