@@ -20,7 +20,8 @@ from tests.phantoms import disc
 import planeval as pe
 from planeval.dicom.write import write_structures
 from planeval.errors import GeometryError, MissingElement, ReportError
-from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, PlaneFrame, Slab, combine
+from planeval.geometry.booleans import combine
+from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, PlaneFrame, Slab
 from planeval.model import CaseData, Identity, Structure
 
 HOLED = shapely.Polygon(

@@ -233,28 +233,30 @@ def _drawn(
 def _over_phases(
     rule: Rule, request: TargetRequest, made: Expansion, gtvs: Sequence[Structure]
 ) -> Expansion:
-    """Make IGTV and ITV: the unions over the reference and every phase."""
-    ctvs, steps, findings = [made.structures["CTV"]], [], []
+    """Make the IGTV, and the ITV where the PTV is made of it: unions over reference and phases."""
+    whole_gtv = replace(igtv(gtvs), type="GTV", colour=(200, 160, 0))
+    found = _named(whole_gtv)
+    if request.ptv_by is not PtvBy.ITV:
+        return found
+    ctvs = [made.structures["CTV"]]
     for phase in request.phases:
         inputs, assumed = _phase_inputs(request, phase)
-        findings.extend(assumed)
         own = _apply(rule, request, inputs)
         ctvs.append(replace(own.structures["CTV"], name=f"CTV of {phase.name}"))
-        steps.extend(replace(step, rule=f"{step.rule}, phase {phase.name}") for step in own.steps)
-        findings.extend(
+        steps = tuple(replace(step, rule=f"{step.rule}, phase {phase.name}") for step in own.steps)
+        said = tuple(
             replace(each, where=f"{each.where}, phase {phase.name}")
             for each in own.findings
             if each.code != "target-length-default"
         )
-    whole_gtv = replace(igtv(gtvs), type="GTV", colour=(200, 160, 0))
-    made_itv = igtv(ctvs, "ITV")
-    whole_ctv = replace(made_itv, type="CTV", colour=(255, 180, 60))
-    steps.append(Step("4D-CT", "IGTV", whole_gtv.expression, whole_gtv.volume_cc))
-    steps.append(Step("4D-CT", "ITV", whole_ctv.expression, whole_ctv.volume_cc))
-    structures = {"IGTV": whole_gtv}
-    if request.ptv_by is PtvBy.ITV:
-        structures["ITV"] = whole_ctv
-    return Expansion(structures, tuple(steps), (), tuple(findings))
+        found |= Expansion({}, steps, (), (*assumed, *said))
+    return found | _named(replace(igtv(ctvs, "ITV"), type="CTV", colour=(255, 180, 60)))
+
+
+def _named(union: Structure) -> Expansion:
+    """Return the expansion of one union over phases."""
+    step = Step("4D-CT", union.name, union.expression, union.volume_cc)
+    return Expansion({union.name: union}, (step,), (), ())
 
 
 def _phase_inputs(
