@@ -44,6 +44,7 @@ from planeval.geometry.surface import Agreement, Surface, SurfacePoints, agreeme
 from planeval.model import Outcome, Status, Structure
 from planeval.model.margins import MarginReport, MarginRule, SurfaceAgreement
 from planeval.targets.clipping import clipped_points
+from planeval.targets.reach import beyond_reach_mm
 from planeval.targets.summary import (
     axis_margins,
     end_room,
@@ -218,7 +219,7 @@ class _Demand:
         self._pair = pair
         self._stack = _grown(pair.inner, rule.least, vessel_part)
         self._surface = surface_of(self._stack)
-        self._rule, self._vessel_part = rule, vessel_part
+        self._rule = rule
         self.points = self._surface.points()
         distance, self._feet = pair.outside.nearest(self.points.points_mm)
         inside = pair.outside.solid.at(self.points.points_mm) >= 0
@@ -292,10 +293,12 @@ class _Demand:
         """
         beyond = -self._surface.depth_mm(outer.points_mm)
         most = self._rule.most
-        if most is None or most == self._rule.least or beyond.max() <= tolerance_mm:
-            return beyond
-        limit = surface_of(_grown(self._pair.inner, most, self._vessel_part))
-        return -limit.depth_mm(outer.points_mm)
+        far = np.flatnonzero(beyond > tolerance_mm)
+        if most is not None and most != self._rule.least and len(far):
+            seeds = self._pair.points.points_mm
+            reached = beyond_reach_mm(outer.points_mm[far], seeds, most)
+            beyond[far] = np.minimum(beyond[far], reached)
+        return beyond
 
     def _agreement(self, tolerance_mm: float) -> SurfaceAgreement:
         outer = self._pair.outer
