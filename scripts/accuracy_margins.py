@@ -163,7 +163,8 @@ def _from_mask(path: Path) -> Structure:
                 image.TransformContinuousIndexToPhysicalPoint((i - 1, j - 1, float(k)))
                 for j, i in line[:-1].tolist()
             ]
-            rings.append(np.array(points)[:, :2])
+            # the files are 4-D and in RAS, which the reader turns into LPS in 3-D files alone
+            rings.append(-np.array(points)[:, :2])
         if rings:
             z = image.TransformIndexToPhysicalPoint((0, 0, k))[2]
             planes.append(DrawnPlane(float(z), plane_area(rings, xor=True)[0]))
