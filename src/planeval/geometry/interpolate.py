@@ -18,7 +18,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["between_shapes", "tapered_end"]
+__all__ = ["between_shapes", "outline", "tapered_end"]
 
 Area = Any
 
@@ -43,7 +43,7 @@ def between_shapes(
     below, above = _signed_distance(lower, u, v), _signed_distance(upper, u, v)
     for index in range(SUB_SLABS):
         fraction = (index + 0.5) / SUB_SLABS
-        area = _outline((1 - fraction) * below + fraction * above, u, v)
+        area = outline((1 - fraction) * below + fraction * above, u, v)
         if not area.is_empty:
             yield float(edges[index]), float(edges[index + 1]), area
 
@@ -129,7 +129,7 @@ def _to_edge(
     return np.asarray(np.hypot(*(nodes - start - share[:, None] * along).T))
 
 
-def _outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
+def outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
     """The area where the field is positive, by even-odd of its zero lines."""
     from skimage.measure import find_contours  # noqa: PLC0415 - heavy, and rarely needed
 
