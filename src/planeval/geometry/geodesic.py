@@ -16,6 +16,7 @@ path planning (Nash et al. 2007, Theta*); seeds with a surface and taut bends ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +34,29 @@ Bools = NDArray[np.bool_]
 IMPROVEMENT = 1e-3
 """Share of a step by which a way must be shorter to replace another."""
 
-TIGHTENINGS = 5
-"""Halvings of a bend's play between its node and the straight line."""
+HALVINGS = 5
+"""Halvings of the play of a bend that is pulled taut."""
+
+ROOTS_TRIED = 4
+SAME_ROOT = 0.1
+"""Share of a step within which two roots count as one: hidden together."""
+
+BENDS_TRIED = 3
 
 SEED_NEIGHBOURS = 12
 """Points of the seed's surface to which a root may slide at a time."""
 
+COS_SHARP = float(np.cos(0.15))
+"""Cosine of the largest turn that stays uncut; a way around a circle is then 0.2 % too long at most."""
+
 _OFFSETS = np.array(
-    [(k, j, i) for k in (-1, 0, 1) for j in (-1, 0, 1) for i in (-1, 0, 1) if (k, j, i) != (0, 0, 0)]
+    [
+        (k, j, i)
+        for k in (-1, 0, 1)
+        for j in (-1, 0, 1)
+        for i in (-1, 0, 1)
+        if (k, j, i) != (0, 0, 0)
+    ]
 )
 
 
@@ -66,8 +82,9 @@ def distance_field(
     ``members``: flat indices of the nodes that a way may use. ``seed``: its solid, and points on its
     surface that are closer together than a node step.
     """
-    search = _Search(lumen, nodes, members, limit_mm)
-    search.start(*seed)
+    solid, surface = seed
+    search = _Search(lumen, nodes, members, surface, limit_mm)
+    search.start(solid)
     search.spread()
     values = np.full(int(np.prod(nodes.shape)), np.inf)
     inside = np.zeros(len(values), dtype=bool)
@@ -76,26 +93,53 @@ def distance_field(
     return DistanceField(nodes, values.reshape(nodes.shape), inside.reshape(nodes.shape))
 
 
+class _Bends:
+    """Places where ways bend: their distance, and the place before; the seed's points come first."""
+
+    def __init__(self, surface: Floats) -> None:
+        self.seeds = self.count = len(surface)
+        self.place, self.mm = surface.copy(), np.zeros(self.count)
+        self.before = np.arange(self.count)
+
+    def add(self, place: Floats, before: Ints) -> Ints:
+        """Add bends after others; return their numbers."""
+        need = self.count + len(place)
+        if need > len(self.mm):
+            more = max(need, 2 * len(self.mm)) - len(self.mm)
+            self.place = np.concatenate([self.place, np.zeros((more, 3))])
+            self.mm = np.concatenate([self.mm, np.zeros(more)])
+            self.before = np.concatenate([self.before, np.zeros(more, dtype=np.int64)])
+        added = np.arange(self.count, need)
+        self.place[added], self.before[added] = place, before
+        self.mm[added] = self.mm[before] + _length(place - self.place[before])
+        self.count = need
+        return added
+
+
 class _Search:
     """The ways found so far; the last entry of every array stands for "no node"."""
 
-    def __init__(self, lumen: Lumen, nodes: NodeGrid, members: Ints, limit_mm: float) -> None:
+    def __init__(
+        self, lumen: Lumen, nodes: NodeGrid, members: Ints, surface: Floats, limit_mm: float
+    ) -> None:
         self.lumen, self.nodes, self.members, self.limit_mm = lumen, nodes, members, limit_mm
         count = len(members)
         self.point = np.vstack([nodes.points(members), np.zeros(3)])
         self.distance = np.full(count + 1, np.inf)
-        self.root = np.zeros((count + 1, 3))
-        self.root_mm = np.full(count + 1, np.inf)
-        self.root_seed = np.full(count + 1, -1)
+        self.exact = np.zeros(count + 1, dtype=bool)
+        self.root = np.zeros(count + 1, dtype=np.int64)
+        self.bends = _Bends(surface)
+        self.beside: Ints = np.zeros((0, 0), dtype=np.int64)
         self.number = np.full(int(np.prod(nodes.shape)), count, dtype=np.int32)
         self.number[members] = np.arange(count)
         _planes, rows, columns = nodes.shape
         self.offsets = (_OFFSETS[:, 0] * rows + _OFFSETS[:, 1]) * columns + _OFFSETS[:, 2]
 
-    def start(self, solid: Lumen, surface: Floats) -> None:
+    def start(self, solid: Lumen) -> None:
         """Give every node that sees the nearest point of the seed its exact distance."""
         from scipy.spatial import KDTree  # noqa: PLC0415 - heavy, and rarely needed
 
+        surface = self.bends.place
         tree = KDTree(surface)
         reach = self.limit_mm + 2 * self.nodes.step_mm
         length, nearest = tree.query(self.point[:-1], distance_upper_bound=reach)
@@ -104,29 +148,25 @@ class _Search:
         seen = is_seed | self.lumen.sees(self.point[near], surface[nearest[near]])
         found = near[seen]
         self.distance[found] = np.where(is_seed, -1.0, 1.0)[seen] * length[found]
-        self.root[found], self.root_mm[found] = surface[nearest[found]], 0.0
-        self.root_seed[found] = nearest[found]
-        self.exact = np.zeros(len(self.distance), dtype=bool)
-        self.exact[found] = True
-        self.surface = surface
-        hidden = near[~seen]
-        self.beside: Ints = np.zeros((0, 0), dtype=np.int64)
-        if len(hidden) and len(found):
-            self.beside = tree.query(surface, k=min(SEED_NEIGHBOURS, len(surface)))[1]
-            self.beside = self.beside.reshape(len(surface), -1)
+        self.root[found], self.exact[found] = nearest[found], True
+        if not seen.all():
+            beside = tree.query(surface, k=min(SEED_NEIGHBOURS, len(surface)))[1]
+            self.beside = beside.reshape(len(surface), -1)
 
     def spread(self) -> None:
         """Carry the ways on into what does not see the seed's nearest point, until none shortens."""
-        changed = np.flatnonzero(self.exact)
+        changed = np.flatnonzero(self.exact) if len(self.beside) else self.beside.ravel()
         bound = 0.0
         waiting: Ints = np.zeros(0, dtype=np.int64)
         while len(changed) or len(waiting):
             around = self._around(changed).ravel()
-            waiting = np.union1d(waiting, around[~self.exact[around] & (around < len(self.members))])
+            waiting = np.union1d(
+                waiting, around[~self.exact[around] & (around < len(self.members))]
+            )
             if not len(waiting):
                 return
             neighbours = self._around(waiting)
-            ways = self._ways(waiting, neighbours)
+            ways = self._ways(self.point[waiting], neighbours)
             best = ways.min(axis=1)
             useful = best < np.minimum(self.distance[waiting], self.limit_mm) - self._eps
             waiting, neighbours, ways = waiting[useful], neighbours[useful], ways[useful]
@@ -146,81 +186,123 @@ class _Search:
         """Numbers of the 26 neighbours of each node."""
         return np.asarray(self.number[self.members[numbers][:, None] + self.offsets])
 
-    def _ways(self, numbers: Ints, neighbours: Ints) -> Floats:
-        """Length of the way over each neighbour's root, if the root were seen."""
-        along = self.point[numbers][:, None, :] - self.root[neighbours]
-        return np.asarray(self.root_mm[neighbours] + np.sqrt((along**2).sum(axis=2)))
+    def _ways(self, points: Floats, neighbours: Ints) -> Floats:
+        """Length of the way from points over each neighbour's root, if the root were seen."""
+        root = self.root[neighbours]
+        ways = self.bends.mm[root] + _length(points[:, None, :] - self.bends.place[root])
+        return np.where(np.isfinite(self.distance[neighbours]), ways, np.inf)
 
     def _improved(self, numbers: Ints, neighbours: Ints, ways: Floats) -> Ints:
         """Give nodes shorter ways where there are; return those that changed."""
-        rows = np.arange(len(numbers))
         before = self.distance[numbers].copy()
-        over = neighbours[rows, ways.argmin(axis=1)]
-        root, root_mm, seed = self.root[over], self.root_mm[over], self.root_seed[over]
-        slid = self._slid(self.point[numbers], seed)
-        slid_root = np.where(slid[:, None] >= 0, self.surface[slid], root)
-        open_ = self._take(numbers, slid_root, root_mm, slid)
-        again = ~open_ & (slid != seed)
-        open_[again] = self._take(numbers[again], root[again], root_mm[again], seed[again])
-        hidden = np.flatnonzero(~open_)
+        trying, hidden = np.arange(len(numbers)), np.zeros(len(numbers), dtype=bool)
+        for _ in range(ROOTS_TRIED):
+            column = ways[trying].argmin(axis=1)
+            useful = ways[trying, column] < self.distance[numbers[trying]] - self._eps
+            trying, column = trying[useful], column[useful]
+            root = self.root[neighbours[trying, column]]
+            unseen = ~self._take_slid(numbers[trying], root)
+            trying, root = trying[unseen], root[unseen]
+            hidden[trying] = True
+            place = self.bends.place
+            apart = _length(place[self.root[neighbours[trying]]] - place[root][:, None, :])
+            ways[trying] = np.where(apart < SAME_ROOT * self.nodes.step_mm, np.inf, ways[trying])
         self._bend(numbers[hidden], neighbours[hidden])
-        return np.asarray(numbers[self.distance[numbers] < before - self._eps])
+        changed = numbers[self.distance[numbers] < before - self._eps]
+        self._tighten(changed)
+        return np.asarray(changed)
 
-    def _slid(self, points: Floats, seed: Ints) -> Ints:
-        """Slide roots on the seed's surface towards the point nearest to each node."""
-        for _ in range(3):
-            beside = self.beside[seed]
-            along = self.surface[beside] - points[:, None, :]
-            nearest = (along**2).sum(axis=2).argmin(axis=1)
-            seed = np.where(seed >= 0, beside[np.arange(len(seed)), nearest], -1)
-        return seed
-
-    def _take(self, numbers: Ints, root: Floats, root_mm: Floats, seed: Ints) -> Bools:
-        """Take roots that are seen and give a shorter way; return which are seen."""
-        seen = self.lumen.sees(self.point[numbers], root)
-        length = root_mm + np.sqrt(((self.point[numbers] - root) ** 2).sum(axis=1))
-        better = seen & (length < self.distance[numbers])
-        which = numbers[better]
-        self.distance[which] = length[better]
-        self.root[which], self.root_mm[which] = root[better], root_mm[better]
-        self.root_seed[which] = seed[better]
+    def _take_slid(self, numbers: Ints, root: Ints) -> Bools:
+        """Take roots, slid along the seed where they lie on it and the slid one is seen."""
+        slid = self._slid(self.point[numbers], root)
+        seen = self._take(numbers, slid)
+        again = ~seen & (slid != root)
+        seen[again] = self._take(numbers[again], root[again])
         return seen
 
-    def _bend(self, numbers: Ints, neighbours: Ints) -> None:
-        """Bend the way at the best neighbour, pulled taut around the wall."""
-        if not len(numbers):
-            return
-        steps = np.sqrt(((self.point[neighbours] - self.point[numbers][:, None, :]) ** 2).sum(2))
-        ways = self.distance[neighbours] + steps
+    def _slid(self, points: Floats, root: Ints) -> Ints:
+        """Slide roots on the seed's surface towards the point nearest to each node."""
+        slid = root.copy()
+        which = np.flatnonzero(root < self.bends.seeds)
         for _ in range(3):
-            column = ways.argmin(axis=1)
-            over = neighbours[np.arange(len(numbers)), column]
-            useful = ways[np.arange(len(numbers)), column] < self.distance[numbers]
-            seen = np.zeros(len(numbers), dtype=bool)
-            seen[useful] = self.lumen.sees(self.point[numbers[useful]], self.point[over[useful]])
-            self._bend_at(numbers[seen], over[seen])
-            ways[np.arange(len(numbers)), column] = np.inf
+            beside = self.beside[slid[which]]
+            away = _length(self.bends.place[beside] - points[which][:, None, :])
+            slid[which] = beside[np.arange(len(which)), away.argmin(axis=1)]
+        return slid
 
-    def _bend_at(self, numbers: Ints, over: Ints) -> None:
-        here, origin, node = self.point[numbers], self.root[over], self.point[over]
-        # a node inside the seed is a root itself; any other bends between its root and here
-        along = here - origin
-        share = ((node - origin) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-12)
-        towards = origin + np.clip(share, 0, 1)[:, None] * along - node
-        low, high = np.zeros(len(numbers)), np.ones(len(numbers))
-        for _ in range(TIGHTENINGS):
-            middle = (low + high) / 2
-            bend = node + middle[:, None] * towards
-            clear = self.lumen.sees(bend, origin) & self.lumen.sees(here, bend)
-            low, high = np.where(clear, middle, low), np.where(clear, high, middle)
-        bend = node + low[:, None] * towards
-        bend_mm = self.root_mm[over] + np.sqrt(((bend - origin) ** 2).sum(axis=1))
-        length = bend_mm + np.sqrt(((here - bend) ** 2).sum(axis=1))
-        better = length < self.distance[numbers]
-        which = numbers[better]
-        self.distance[which] = length[better]
-        self.root[which], self.root_mm[which] = bend[better], bend_mm[better]
-        self.root_seed[which] = -1
+    def _take(self, numbers: Ints, root: Ints) -> Bools:
+        """Take roots that are seen and shorten the way; return which are seen."""
+        place = self.bends.place[root]
+        seen = self.lumen.sees(self.point[numbers], place)
+        length = self.bends.mm[root] + _length(self.point[numbers] - place)
+        better = seen & (length < self.distance[numbers])
+        self._set(numbers[better], root[better])
+        return seen
+
+    def _set(self, numbers: Ints, root: Ints) -> None:
+        self.root[numbers] = root
+        away = _length(self.point[numbers] - self.bends.place[root])
+        self.distance[numbers] = self.bends.mm[root] + away
+
+    def _bend(self, numbers: Ints, neighbours: Ints) -> None:
+        """Bend the way at the neighbour that makes it shortest and is seen."""
+        step = _length(self.point[neighbours] - self.point[numbers][:, None, :])
+        ways = self.distance[neighbours] + step
+        trying = np.arange(len(numbers))
+        for _ in range(BENDS_TRIED):
+            column = ways[trying].argmin(axis=1)
+            useful = ways[trying, column] < self.distance[numbers[trying]]
+            trying, column = trying[useful], column[useful]
+            over = neighbours[trying, column]
+            seen = self.lumen.sees(self.point[numbers[trying]], self.point[over])
+            self._set(
+                numbers[trying[seen]], self.bends.add(self.point[over[seen]], self.root[over[seen]])
+            )
+            ways[trying, column] = np.inf
+            trying = trying[~seen]
+
+    def _tighten(self, numbers: Ints) -> None:
+        """Pull ways taut: slide the last bend back along its way, then cut its corner.
+
+        Both only shorten. A sharp turn around a curved wall becomes many small ones.
+        """
+        numbers = numbers[self.root[numbers] >= self.bends.seeds]
+        root, before, here = self._last_bend(numbers)
+        share = _largest_clear(
+            len(numbers), lambda at: self.lumen.sees(here, root + at[:, None] * (before - root))
+        )
+        moved = share * _length(before - root) > self._eps
+        numbers, share = numbers[moved], share[moved, None]
+        place = root[moved] + share * (before[moved] - root[moved])
+        self._set(numbers, self.bends.add(place, self.bends.before[self.root[numbers]]))
+        root, before, here = self._last_bend(numbers)
+        back, ahead = before - root, here - root
+        arm = np.minimum(_length(back), _length(ahead))
+        cos = (back * ahead).sum(axis=1) / np.maximum(_length(back) * _length(ahead), 1e-12)
+        sharp = np.flatnonzero((arm > self.lumen.cell_mm) & (cos > -COS_SHARP))
+        self._cut_corner(numbers[sharp], arm[sharp])
+
+    def _last_bend(self, numbers: Ints) -> tuple[Floats, Floats, Floats]:
+        """Place of the root, of the bend before it, and of the node."""
+        root = self.root[numbers]
+        place = self.bends.place
+        return place[root], place[self.bends.before[root]], self.point[numbers]
+
+    def _cut_corner(self, numbers: Ints, arm: Floats) -> None:
+        """Replace a bend by a line between its two sides, as far from it as the wall allows."""
+        root, before, here = self._last_bend(numbers)
+        back = (before - root) / np.maximum(_length(before - root), 1e-12)[:, None]
+        ahead = (here - root) / np.maximum(_length(here - root), 1e-12)[:, None]
+
+        def ends(share: Floats) -> tuple[Floats, Floats]:
+            away = (share * arm)[:, None]
+            return root + away * back, root + away * ahead
+
+        first, second = ends(
+            _largest_clear(len(numbers), lambda share: self.lumen.sees(*ends(share)))
+        )
+        earlier = self.bends.before[self.root[numbers]]
+        self._set(numbers, self.bends.add(second, self.bends.add(first, earlier)))
 
     def continue_outside(self, values: Floats) -> None:
         """Continue the field over the wall: outside nodes beside the lumen take the nearest way.
@@ -232,7 +314,20 @@ class _Search:
         outside = around[self.number[around] == len(self.members)]
         points = self.nodes.points(outside)
         neighbours = self.number[outside[:, None] + self.offsets]
-        along = points[:, None, :] - self.root[neighbours]
-        ways = self.root_mm[neighbours] + np.sqrt((along**2).sum(axis=2))
+        ways = self._ways(points, neighbours)
         sign = np.where(self.distance[neighbours] < 0, -1.0, 1.0)
         values[outside] = (ways * sign).min(axis=1)
+
+
+def _length(vectors: Floats) -> Floats:
+    return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
+
+
+def _largest_clear(count: int, is_clear: Callable[[Floats], Bools]) -> Floats:
+    """The largest share from 0 to 1 that is clear, by halving; 0 is taken to be clear."""
+    low, high = np.zeros(count), np.ones(count)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        clear = is_clear(middle)
+        low, high = np.where(clear, middle, low), np.where(clear, high, middle)
+    return low

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import shapely
@@ -80,8 +79,10 @@ class Pieces:
         kept = []
         for number in np.unique(self.slab[wanted]).tolist():
             slab, own = self.slabs[number], self.slab == number
-            area = slab.area if wanted[own].all() else solid_part(
-                shapely.multipolygons(self.part[own & wanted])
+            area = (
+                slab.area
+                if wanted[own].all()
+                else solid_part(shapely.multipolygons(self.part[own & wanted]))
             )
             kept.append(Slab(slab.low_mm, slab.high_mm, area, slab.readings))
         return tuple(kept)

@@ -190,9 +190,7 @@ def _surface(slabs: Sequence[Slab], spacing_mm: float) -> Floats:
     ordered = sorted(slabs, key=lambda slab: slab.low_mm)
     nothing = shapely.Polygon()
     for number, slab in enumerate(ordered):
-        ring = shapely.get_coordinates(
-            shapely.segmentize(shapely.boundary(slab.area), spacing_mm)
-        )
+        ring = shapely.get_coordinates(shapely.segmentize(shapely.boundary(slab.area), spacing_mm))
         count = int(np.ceil((slab.high_mm - slab.low_mm) / spacing_mm)) + 1
         levels = np.linspace(slab.low_mm, slab.high_mm, count)
         points.append(np.column_stack([np.tile(ring, (count, 1)), np.repeat(levels, len(ring))]))

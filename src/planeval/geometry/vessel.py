@@ -27,8 +27,8 @@ from planeval.geometry.geodesic import DistanceField
 from planeval.geometry.interpolate import outline
 from planeval.geometry.pieces import Pieces
 from planeval.geometry.rings import solid_part
-from planeval.geometry.tracing import traced
 from planeval.geometry.stack import CapReading, PlanarStack, Slab, combine, volume_cc
+from planeval.geometry.tracing import traced
 
 __all__ = ["VesselPart", "vessel_part"]
 
@@ -98,10 +98,14 @@ def vessel_part(
     drawn = {"vessel": vessel, "seed": seed, "thrombus": seed if thrombus is None else thrombus}
     for name, stack in drawn.items():
         if not volume_cc(stack, caps=caps, between=between) > 0:
-            raise GeometryError(f"the {name} is empty; an extension along the vessel needs all three")
+            raise GeometryError(
+                f"the {name} is empty; an extension along the vessel needs all three"
+            )
     ways = combine(vessel, drawn["thrombus"], shapely.union, caps=caps, between=between)
-    source = seed if thrombus is None else combine(
-        seed, thrombus, shapely.union, caps=caps, between=between
+    source = (
+        seed
+        if thrombus is None
+        else combine(seed, thrombus, shapely.union, caps=caps, between=between)
     )
     core = combine(source, ways, shapely.intersection, caps=caps, between=between)
     pieces = Pieces(_chosen(ways.slabs()))
@@ -133,7 +137,9 @@ def _check_lengths(length_mm: float, bridge_mm: float) -> None:
         if not (np.isfinite(mm) and mm >= 0):
             raise ValueError(f"{name} is {mm}; it must be a length of 0 mm or more")
     if length_mm > LONGEST_MM:
-        raise GeometryError(f"{length_mm:g} mm along a vessel; at most {LONGEST_MM:g} mm are traced")
+        raise GeometryError(
+            f"{length_mm:g} mm along a vessel; at most {LONGEST_MM:g} mm are traced"
+        )
 
 
 def _chosen(slabs: Sequence[Slab]) -> tuple[Slab, ...]:
