@@ -187,7 +187,8 @@ def _rasterised(areas: Sequence[Any], lattice: Lattice) -> NDArray[np.uint8]:
 
 def _intervals(slabs: Sequence[Slab], sheet_of: dict[int, int]) -> tuple[Floats, Ints]:
     """Rising heights, and the sheet between each height and the next (before, between, after)."""
-    edges, sheets = [], [len(sheet_of)]
+    edges: list[float] = []
+    sheets = [len(sheet_of)]
     for slab in sorted(slabs, key=lambda one: one.low_mm):
         if edges and slab.low_mm <= edges[-1] + 1e-9:
             sheets[-1] = sheet_of[id(slab.area)]

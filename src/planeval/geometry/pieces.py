@@ -58,7 +58,7 @@ class Pieces:
     def volumes_cc(self) -> Floats:
         """Volume of each piece."""
         cc = shapely.area(self.part) * (self.high_mm - self.low_mm) / 1000.0
-        return np.bincount(self.piece, weights=cc, minlength=self.count)
+        return np.asarray(np.bincount(self.piece, weights=cc, minlength=self.count), dtype=float)
 
     def touched_by(self, slabs: Sequence[Slab]) -> set[int]:
         """Pieces that share volume with other slabs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ NODES_ACROSS = 8
 
 USUAL_NODES = 400_000
 MOST_NODES = 3_000_000
+SAME_OUTLINE_MM = 0.05
 MOST_BOX_NODES = 40_000_000
 
 
@@ -60,7 +62,7 @@ def traced(
     frame = box.grown(3 * step_mm)
     lumen, seed = (Lumen(slabs, frame, step_mm / 2) for slabs in (lumen_slabs, seed_slabs))
     members = _nodes_in(lumen, lumen_slabs, nodes)
-    is_bridged = {}
+    is_bridged: dict[int, Ints] = {}
     if bridges:
         passages, is_bridged = _passages(pieces, reached, (nodes, frame), bridge_mm)
         lumen.open_passages(nodes, passages)
@@ -185,23 +187,53 @@ def _passages(
 
 
 def _surface(slabs: Sequence[Slab], spacing_mm: float) -> Floats:
-    """Points on the surface of a solid, at most ``spacing_mm`` apart on sides and faces."""
+    """Points on the surface of a solid, about ``spacing_mm`` apart.
+
+    Where two slabs meet, the ledge between their outlines is a slope from the middle of one to the
+    middle of the other, as it was before it was drawn on planes: the corners of the steps would be
+    too near to everything in front of them (45 degrees, 3 mm planes: by 1 mm).
+    """
     points = [np.zeros((0, 3))]
     ordered = sorted(slabs, key=lambda slab: slab.low_mm)
-    nothing = shapely.Polygon()
-    for number, slab in enumerate(ordered):
-        ring = shapely.get_coordinates(shapely.segmentize(shapely.boundary(slab.area), spacing_mm))
-        count = int(np.ceil((slab.high_mm - slab.low_mm) / spacing_mm)) + 1
-        levels = np.linspace(slab.low_mm, slab.high_mm, count)
-        points.append(np.column_stack([np.tile(ring, (count, 1)), np.repeat(levels, len(ring))]))
-        below, above = (
-            next((o.area for o in near if _touch(o, slab)), nothing)
-            for near in (ordered[max(number - 1, 0) : number], ordered[number + 1 : number + 2])
-        )
-        for level, other in ((slab.low_mm, below), (slab.high_mm, above)):
-            face = _lattice_points(shapely.difference(slab.area, other), spacing_mm)
-            points.append(np.column_stack([face, np.full(len(face), level)]))
+    for lower, upper in pairwise([None, *ordered, None]):
+        if lower is not None and upper is not None and _touch(lower, upper):
+            for slab, other in ((lower, upper), (upper, lower)):
+                points += [_slope(slab, other, spacing_mm), _side(slab, other, spacing_mm)]
+        else:
+            for slab, level in ((lower, 1.0), (upper, 0.0)):
+                if slab is not None:
+                    height = slab.low_mm + level * (slab.high_mm - slab.low_mm)
+                    points += [_at(_lattice_points(slab.area, spacing_mm), height)]
+                    points += [_side(slab, None, spacing_mm, height)]
     return np.concatenate(points)
+
+
+def _side(slab: Slab, other: Slab | None, spacing_mm: float, end_mm: float = 0.0) -> Floats:
+    """The slab's side from its middle to its end, or to another slab where that goes as far out."""
+    ring = shapely.get_coordinates(shapely.segmentize(shapely.boundary(slab.area), spacing_mm))
+    middle = (slab.low_mm + slab.high_mm) / 2
+    at_middle = _at(ring, middle)
+    if other is not None:
+        end_mm = slab.high_mm if other.low_mm >= middle else slab.low_mm
+        ring = ring[shapely.distance(other.area, shapely.points(ring)) < SAME_OUTLINE_MM]
+    levels = np.linspace(middle, end_mm, int(np.ceil(abs(end_mm - middle) / spacing_mm)) + 1)[1:]
+    sides = np.column_stack([np.tile(ring, (len(levels), 1)), np.repeat(levels, len(ring))])
+    return np.concatenate([at_middle, sides])
+
+
+def _slope(slab: Slab, other: Slab, spacing_mm: float) -> Floats:
+    """The ledge of a slab beside another, as a slope between their middles."""
+    ledge = _lattice_points(shapely.difference(slab.area, other.area), spacing_mm)
+    places = shapely.points(ledge)
+    outer = shapely.distance(shapely.boundary(slab.area), places)
+    inner = shapely.distance(other.area, places)
+    share = outer / np.maximum(outer + inner, 1e-12)
+    start, end = ((one.low_mm + one.high_mm) / 2 for one in (slab, other))
+    return np.column_stack([ledge, start + share * (end - start)])
+
+
+def _at(points: Floats, height_mm: float) -> Floats:
+    return np.column_stack([points, np.full(len(points), height_mm)])
 
 
 def _touch(one: Slab, other: Slab) -> bool:
