@@ -30,7 +30,6 @@ NODES_ACROSS = 8
 """Nodes across the narrow sections of the lumen, where the usual step is too coarse for that."""
 
 USUAL_NODES = 400_000
-MOST_NODES = 3_000_000
 SAME_OUTLINE_MM = 0.05
 MOST_BOX_NODES = 40_000_000
 
@@ -47,15 +46,21 @@ class Trace:
 def traced(
     pieces: Pieces,
     reached: tuple[set[int], dict[int, float]],
-    core: tuple[Slab, ...],
+    solids: tuple[Sequence[Slab], Sequence[Slab]],
     lengths: tuple[float, float],
 ) -> Trace:
-    """Measure the distances in the connected pieces around the seed's share of them."""
-    (holding, bridges), (length_mm, bridge_mm) = reached, lengths
+    """Measure the distances in the connected pieces around the seed's share of them.
+
+    ``solids``: the seed's share, and the domain in which distances are wanted. ``lengths``: how far
+    to measure, and the widest gap that is bridged.
+    """
+    (core, wanted), (holding, bridges), (length_mm, bridge_mm) = solids, reached, lengths
     lumen_slabs = pieces.slabs_of(holding | set(bridges))
     seed_slabs = _common(core, lumen_slabs)
     box = _box_of(seed_slabs).grown(length_mm + bridge_mm + 2 * USUAL_STEP_MM)
-    box = box.common(_box_of(lumen_slabs))
+    box = box.common(_box_of(lumen_slabs)).common(
+        _box_of(wanted).grown(bridge_mm + 2 * USUAL_STEP_MM)
+    )
     lumen_slabs, seed_slabs = _within(lumen_slabs, box), _within(seed_slabs, box)
     step_mm = _node_step(lumen_slabs, box)
     nodes = NodeGrid.over(box, step_mm)
@@ -129,7 +134,7 @@ def _node_step(slabs: Sequence[Slab], box: Box) -> float:
             f"{float(cc[-1]) / 1000:.0f} cc of lumen in a box of {box_mm3 / 1000:.0f} cc are more than "
             f"planeval traces at {COARSEST_STEP_MM:g} mm; use a shorter length"
         )
-    return max(step, least)
+    return float(max(step, least))
 
 
 def _nodes_in(lumen: Lumen, slabs: Sequence[Slab], nodes: NodeGrid) -> Ints:
@@ -200,11 +205,11 @@ def _surface(slabs: Sequence[Slab], spacing_mm: float) -> Floats:
             for slab, other in ((lower, upper), (upper, lower)):
                 points += [_slope(slab, other, spacing_mm), _side(slab, other, spacing_mm)]
         else:
-            for slab, level in ((lower, 1.0), (upper, 0.0)):
-                if slab is not None:
-                    height = slab.low_mm + level * (slab.high_mm - slab.low_mm)
-                    points += [_at(_lattice_points(slab.area, spacing_mm), height)]
-                    points += [_side(slab, None, spacing_mm, height)]
+            ends = [(lower, lower.high_mm)] if lower is not None else []
+            ends += [(upper, upper.low_mm)] if upper is not None else []
+            for slab, height in ends:
+                points.append(_at(_lattice_points(slab.area, spacing_mm), height))
+                points.append(_side(slab, None, spacing_mm, height))
     return np.concatenate(points)
 
 

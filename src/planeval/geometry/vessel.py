@@ -26,6 +26,7 @@ from planeval.errors import GeometryError
 from planeval.geometry.geodesic import DistanceField
 from planeval.geometry.interpolate import outline
 from planeval.geometry.pieces import Pieces
+from planeval.geometry.reframe import in_frame
 from planeval.geometry.rings import solid_part
 from planeval.geometry.stack import CapReading, PlanarStack, Slab, combine, volume_cc
 from planeval.geometry.tracing import traced
@@ -95,25 +96,28 @@ def vessel_part(
     1.86
     """
     _check_lengths(length_mm, bridge_mm)
-    drawn = {"vessel": vessel, "seed": seed, "thrombus": seed if thrombus is None else thrombus}
-    for name, stack in drawn.items():
+    seed = in_frame(seed, vessel.frame)
+    holder = seed if thrombus is None else in_frame(thrombus, vessel.frame)
+    for name, stack in (("vessel", vessel), ("seed", seed), ("thrombus", holder)):
         if not volume_cc(stack, caps=caps, between=between) > 0:
-            raise GeometryError(
-                f"the {name} is empty; an extension along the vessel needs all three"
-            )
-    ways = combine(vessel, drawn["thrombus"], shapely.union, caps=caps, between=between)
-    source = (
-        seed
-        if thrombus is None
-        else combine(seed, thrombus, shapely.union, caps=caps, between=between)
-    )
+            raise GeometryError(f"the {name} is empty: there is nothing to extend along the vessel")
+
+    def united(one: PlanarStack, other: PlanarStack) -> PlanarStack:
+        return combine(one, other, shapely.union, caps=caps, between=between)
+
+    ways = united(vessel, holder)
+    source = seed if thrombus is None else united(seed, holder)
     core = combine(source, ways, shapely.intersection, caps=caps, between=between)
     pieces = Pieces(_chosen(ways.slabs()))
-    holding = pieces.touched_by(_chosen(drawn["thrombus"].slabs(caps, between)))
+    holding = pieces.touched_by(_chosen(holder.slabs(caps, between)))
     bridges = _bridges(pieces, holding, bridge_mm)
     connected = holding | set(bridges)
-    _check_contact(pieces, (holding, connected), _chosen(vessel.slabs(caps, between)), bridge_mm)
-    trace = traced(pieces, (holding, bridges), _chosen(core.slabs()), (length_mm, bridge_mm))
+    tube = _chosen(vessel.slabs(caps, between))
+    _check_contact(pieces, (holding, connected), tube, bridge_mm)
+    wanted = tube if thrombus is None else pieces.slabs
+    trace = traced(
+        pieces, (holding, bridges), (_chosen(core.slabs()), wanted), (length_mm, bridge_mm)
+    )
     others = [slab for slab in ways.slabs() if not slab.readings & CapReading.CHOSEN]
     extension = PlanarStack(
         ways.frame,
