@@ -46,6 +46,7 @@ BENDS_TRIED = 3
 SEED_NEIGHBOURS = 12
 """Points of the seed's surface to which a root may slide at a time."""
 
+COS_STRAIGHT = float(np.cos(0.03))
 COS_SHARP = float(np.cos(0.15))
 """Cosine of the largest turn that stays uncut; a way around a circle is then 0.2 % too long at most."""
 
@@ -267,20 +268,26 @@ class _Search:
         Both only shorten. A sharp turn around a curved wall becomes many small ones.
         """
         numbers = numbers[self.root[numbers] >= self.bends.seeds]
+        numbers = numbers[self._turns(numbers, COS_STRAIGHT)]
         root, before, here = self._last_bend(numbers)
-        share = _largest_clear(
-            len(numbers), lambda at: self.lumen.sees(here, root + at[:, None] * (before - root))
-        )
+
+        def is_clear(which: Ints, share: Floats) -> Bools:
+            slid = root[which] + share[:, None] * (before - root)[which]
+            return self.lumen.sees(here[which], slid)
+
+        share = _largest_clear(len(numbers), is_clear)
         moved = share * _length(before - root) > self._eps
         numbers, share = numbers[moved], share[moved, None]
         place = root[moved] + share * (before[moved] - root[moved])
         self._set(numbers, self.bends.add(place, self.bends.before[self.root[numbers]]))
+        self._cut_corner(numbers[self._turns(numbers, COS_SHARP)])
+
+    def _turns(self, numbers: Ints, cos_least: float) -> Bools:
+        """Whether the ways turn at their roots by at least an angle, and not right beside an end."""
         root, before, here = self._last_bend(numbers)
-        back, ahead = before - root, here - root
-        arm = np.minimum(_length(back), _length(ahead))
-        cos = (back * ahead).sum(axis=1) / np.maximum(_length(back) * _length(ahead), 1e-12)
-        sharp = np.flatnonzero((arm > self.lumen.cell_mm) & (cos > -COS_SHARP))
-        self._cut_corner(numbers[sharp], arm[sharp])
+        back, ahead = _length(before - root), _length(here - root)
+        cos = ((root - before) * (here - root)).sum(axis=1) / np.maximum(back * ahead, 1e-12)
+        return np.asarray((np.minimum(back, ahead) > self.lumen.cell_mm) & (cos < cos_least))
 
     def _last_bend(self, numbers: Ints) -> tuple[Floats, Floats, Floats]:
         """Place of the root, of the bend before it, and of the node."""
@@ -288,19 +295,21 @@ class _Search:
         place = self.bends.place
         return place[root], place[self.bends.before[root]], self.point[numbers]
 
-    def _cut_corner(self, numbers: Ints, arm: Floats) -> None:
+    def _cut_corner(self, numbers: Ints) -> None:
         """Replace a bend by a line between its two sides, as far from it as the wall allows."""
         root, before, here = self._last_bend(numbers)
-        back = (before - root) / np.maximum(_length(before - root), 1e-12)[:, None]
-        ahead = (here - root) / np.maximum(_length(here - root), 1e-12)[:, None]
+        back_mm, ahead_mm = _length(before - root), _length(here - root)
+        back, ahead = (before - root) / back_mm[:, None], (here - root) / ahead_mm[:, None]
+        arm = np.minimum(back_mm, ahead_mm)
 
-        def ends(share: Floats) -> tuple[Floats, Floats]:
-            away = (share * arm)[:, None]
-            return root + away * back, root + away * ahead
+        def ends(which: Ints, share: Floats) -> tuple[Floats, Floats]:
+            away = (share * arm[which])[:, None]
+            return root[which] + away * back[which], root[which] + away * ahead[which]
 
-        first, second = ends(
-            _largest_clear(len(numbers), lambda share: self.lumen.sees(*ends(share)))
+        share = _largest_clear(
+            len(numbers), lambda which, share: self.lumen.sees(*ends(which, share))
         )
+        first, second = ends(np.arange(len(numbers)), share)
         earlier = self.bends.before[self.root[numbers]]
         self._set(numbers, self.bends.add(second, self.bends.add(first, earlier)))
 
@@ -323,11 +332,15 @@ def _length(vectors: Floats) -> Floats:
     return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
 
 
-def _largest_clear(count: int, is_clear: Callable[[Floats], Bools]) -> Floats:
-    """The largest share from 0 to 1 that is clear, by halving; 0 is taken to be clear."""
+def _largest_clear(count: int, is_clear: Callable[[Ints, Floats], Bools]) -> Floats:
+    """The largest share from 0 to 1 that is clear, by halving; a very small one must be, too."""
     low, high = np.zeros(count), np.ones(count)
+    which = np.arange(count)
+    least = 0.5**HALVINGS
+    which = which[is_clear(which, np.full(count, least))]
+    low[which] = least
     for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        clear = is_clear(middle)
-        low, high = np.where(clear, middle, low), np.where(clear, high, middle)
+        middle = (low[which] + high[which]) / 2
+        clear = is_clear(which, middle)
+        low[which[clear]], high[which[~clear]] = middle[clear], middle[~clear]
     return low

@@ -30,7 +30,7 @@ WHOLE = 250
 """The raster's value of a cell that is wholly inside; shares are kept in one byte."""
 
 INSIDE = 0.5
-PASSABLE = 0.35
+PASSABLE = 0.4
 """Smallest share that a straight line may run through: it may touch the wall."""
 
 LARGEST_RASTER = 400_000_000
@@ -112,6 +112,7 @@ class Lumen:
         self._columns, self._cells = columns, rows * columns
         self._limits = (columns - 1.001, rows - 1.001)
         self._raster = _rasterised(list(areas.values()), Lattice(u, v, np.arange(len(areas) + 1.0)))
+        self._clearance = _clearance(self._raster.reshape(-1, rows, columns))
         self._edges, self._sheet = _intervals(slabs, {key: n for n, key in enumerate(areas)})
         self._passages: tuple[NodeGrid, Bools] | None = None
 
@@ -123,46 +124,56 @@ class Lumen:
 
     def holds(self, points: Floats) -> Bools:
         """Whether each point (u, v, height) lies inside the slabs."""
-        return self._share(points) >= INSIDE
+        place = np.searchsorted(self._edges, points[:, 2], side="right")
+        return np.asarray(self._interpolated(*self._cell(points, place)) >= INSIDE)
 
     def sees(self, start: Floats, end: Floats) -> Bools:
         """Whether the straight line from each start to its end stays inside.
 
-        The last cell before the end is not looked at: ends lie on the wall.
+        It is looked at every cell, and less often where the wall is further away than that. The last
+        cell before the end is not looked at: ends lie on the wall.
         """
         along = end - start
         length = np.sqrt((along**2).sum(axis=1))
-        direction = along / np.maximum(length, 1e-12)[:, None]
+        along /= np.maximum(length, 1e-12)[:, None]
         clear = np.ones(len(start), dtype=bool)
-        count = np.floor(length / self.cell_mm - 1e-9).astype(int)
-        going = np.arange(len(start))
-        for nth in range(1, int(count.max(initial=0)) + 1):
-            going = going[count[going] >= nth]
-            # the samples are spread evenly and stop one cell before the end
-            at = (length[going] - self.cell_mm) * (nth / count[going])
-            here = start[going] + at[:, None] * direction[going]
-            passed = self._is_passable(here)
+        going = np.flatnonzero(length > self.cell_mm)
+        origin, along, stop = start[going], along[going], length[going] - self.cell_mm
+        at = np.minimum(self.cell_mm / 2, stop)
+        while len(going):
+            points = origin + at[:, None] * along
+            place = np.searchsorted(self._edges, points[:, 2], side="right")
+            cell, x, y = self._cell(points, place)
+            passed = self._interpolated(cell, x, y) >= PASSABLE
+            if self._passages is not None:
+                nodes, is_open = self._passages
+                blocked = np.flatnonzero(~passed)
+                passed[blocked] = is_open[nodes.flat(points[blocked])]
             clear[going[~passed]] = False
-            going = going[passed]
+            on = np.flatnonzero(passed & (at < stop))
+            free = self._free_mm(points[on], along[on], place[on], cell[on])
+            going, origin, along, stop = going[on], origin[on], along[on], stop[on]
+            at = np.minimum(at[on] + free, stop)
         return clear
 
-    def _is_passable(self, points: Floats) -> Bools:
-        passed = self._share(points) >= PASSABLE
-        if self._passages is not None and not passed.all():
-            nodes, is_open = self._passages
-            outside = np.flatnonzero(~passed)
-            passed[outside] = is_open[nodes.flat(points[outside])]
-        return passed
+    def _free_mm(self, points: Floats, along: Floats, place: Ints, cell: Ints) -> Floats:
+        """How far a line may go unseen: no further than the wall's distance, nor out of the slab."""
+        across = np.sqrt(along[:, 0] ** 2 + along[:, 1] ** 2)
+        in_plane = (self._clearance[cell] - 1.0) * self.cell_mm / np.maximum(across, 1e-9)
+        ahead = self._edges[np.clip(place - (along[:, 2] < 0), 0, len(self._edges) - 1)]
+        rise = np.abs(ahead - points[:, 2]) / np.maximum(np.abs(along[:, 2]), 1e-9)
+        return np.asarray(np.maximum(np.minimum(in_plane, rise), self.cell_mm))
 
-    def _share(self, points: Floats) -> Floats:
-        """The covered share at each point: linear between cell centres."""
-        place = np.searchsorted(self._edges, points[:, 2], side="right")
-        base = self._sheet[place] * self._cells
-        x = np.clip((points[:, 0] - self._u0) / self.cell_mm, 0.0, self._limits[0])
-        y = np.clip((points[:, 1] - self._v0) / self.cell_mm, 0.0, self._limits[1])
+    def _cell(self, points: Floats, place: Ints) -> tuple[Ints, Floats, Floats]:
+        """The raster cell whose centre is before each point, and how far the point is beyond it."""
+        x = np.minimum(np.maximum((points[:, 0] - self._u0) / self.cell_mm, 0.0), self._limits[0])
+        y = np.minimum(np.maximum((points[:, 1] - self._v0) / self.cell_mm, 0.0), self._limits[1])
         column, row = x.astype(np.int64), y.astype(np.int64)
-        x, y = x - column, y - row
-        cell = base + row * self._columns + column
+        cell = self._sheet[place] * self._cells + row * self._columns + column
+        return cell, x - column, y - row
+
+    def _interpolated(self, cell: Ints, x: Floats, y: Floats) -> Floats:
+        """The covered share at each point: linear between cell centres."""
         a, b = self._raster[cell], self._raster[cell + 1]
         c, d = self._raster[cell + self._columns], self._raster[cell + self._columns + 1]
         return np.asarray(((a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y) / WHOLE)
@@ -183,6 +194,14 @@ def _rasterised(areas: Sequence[Any], lattice: Lattice) -> NDArray[np.uint8]:
         if layer.sheet is not None:
             raster[layer.interval, layer.sheet.partial] = np.rint(WHOLE * layer.sheet.share)
     return raster.ravel()
+
+
+def _clearance(raster: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """For every cell, how many cells away the nearest cell is that is not wholly inside."""
+    from scipy.ndimage import distance_transform_cdt  # noqa: PLC0415 - heavy, and rarely needed
+
+    cells = [distance_transform_cdt(sheet == WHOLE, metric="chessboard") for sheet in raster]
+    return np.minimum(np.stack(cells), 255).astype(np.uint8).ravel()
 
 
 def _intervals(slabs: Sequence[Slab], sheet_of: dict[int, int]) -> tuple[Floats, Ints]:

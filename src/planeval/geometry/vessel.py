@@ -39,6 +39,8 @@ Ints = NDArray[Any]
 
 LONGEST_MM = 500.0
 SUB_SLAB_MM = 1.0
+THINNEST_MM = 0.05
+UNEVEN_MM = 0.02
 CONTINUED_STEPS = 3
 
 
@@ -119,10 +121,8 @@ def vessel_part(
         pieces, (holding, bridges), (_chosen(core.slabs()), wanted), (length_mm, bridge_mm)
     )
     others = [slab for slab in ways.slabs() if not slab.readings & CapReading.CHOSEN]
-    extension = PlanarStack(
-        ways.frame,
-        slabs=_cut_at(trace.field, (*pieces.slabs_of(connected), *others), length_mm),
-    )
+    open_ = (*pieces.slabs_of(connected), *others) if length_mm > 0 else ()
+    extension = PlanarStack(ways.frame, slabs=_cut_at(trace.field, open_, length_mm))
     part = combine(extension, core, shapely.union)
     if thrombus is None:
         part = combine(part, vessel, shapely.intersection, caps=caps, between=between)
@@ -177,15 +177,46 @@ def _check_contact(
 
 
 def _cut_at(field: DistanceField, slabs: Sequence[Slab], length_mm: float) -> Iterator[Slab]:
-    """Cut slabs by a level of the distances: an odd number of thin slabs each, readings kept."""
+    """Cut slabs by a level of the distances: thin slabs, in an odd number each, readings kept."""
     for slab in slabs:
-        thickness = slab.high_mm - slab.low_mm
-        count = 2 * int(np.ceil((thickness / SUB_SLAB_MM - 1) / 2 - 1e-9)) + 1
-        edges = np.linspace(slab.low_mm, slab.high_mm, max(count, 1) + 1)
-        for low, high in pairwise(edges.tolist()):
-            area = _area_within(field, slab.area, (low + high) / 2, length_mm)
-            if not area.is_empty:
-                yield Slab(low, high, area, slab.readings)
+        nearest, farthest = _range_in(field, slab)
+        if slab.readings & CapReading.CHOSEN and farthest < length_mm - field.nodes.step_mm:
+            yield slab
+        elif nearest < length_mm + field.nodes.step_mm:
+            thickness = slab.high_mm - slab.low_mm
+            count = 2 * max(0, int(np.ceil((thickness / SUB_SLAB_MM - 1) / 2 - 1e-9))) + 1
+            edges = np.linspace(slab.low_mm, slab.high_mm, count + 1)
+            for low, high in pairwise(edges.tolist()):
+                yield from _cut_evenly(field, Slab(low, high, slab.area, slab.readings), length_mm)
+
+
+def _range_in(field: DistanceField, slab: Slab) -> tuple[float, float]:
+    """Smallest and largest distance of the lumen's nodes in and next to the slab's layers."""
+    first, last = (
+        _layers_at(field, height)[0][end] for height, end in ((slab.low_mm, 0), (slab.high_mm, 1))
+    )
+    values = field.values[first : last + 1][field.inside[first : last + 1]]
+    return float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+
+
+def _cut_evenly(field: DistanceField, slab: Slab, length_mm: float) -> Iterator[Slab]:
+    """Cut a slab once, or, where a level runs along the planes, in ever thinner halves.
+
+    Cutting at the middle height is right where the area changes evenly from the bottom to the top.
+    """
+    low, high, thickness = slab.low_mm, slab.high_mm, slab.high_mm - slab.low_mm
+    middle = (low + high) / 2
+    at_low, area, at_high = (
+        _area_within(field, slab.area, height, length_mm) for height in (low, middle, high)
+    )
+    error_mm3 = abs((at_low.area + at_high.area) / 2 - area.area) * thickness
+    if error_mm3 > UNEVEN_MM * slab.area.area and thickness > THINNEST_MM:
+        for one, other in ((low, middle), (middle, high)):
+            yield from _cut_evenly(
+                field, Slab(one, other, slab.area, slab.readings), length_mm
+            )
+    elif not area.is_empty:
+        yield Slab(low, high, area, slab.readings)
 
 
 def _area_within(field: DistanceField, area: Area, height_mm: float, length_mm: float) -> Area:
