@@ -7,6 +7,7 @@ import pytest
 import shapely
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from tests.phantoms import disc
 
 from planeval.errors import GeometryError
 from planeval.geometry.stack import (
@@ -19,7 +20,6 @@ from planeval.geometry.stack import (
     volume_cc,
 )
 from planeval.geometry.vessel import vessel_part
-from tests.phantoms import disc
 
 NOTHING = PlanarStack(AXIAL)
 
@@ -125,14 +125,20 @@ HAIRPIN = shapely.union_all(
 """Two legs of 8 mm, 5 mm apart, joined at the right."""
 
 
+LEG = shapely.union(shapely.box(0, 0, 20, 6), shapely.box(14, 0, 20, 16))
+"""A short leg and a bend."""
+
+
 @pytest.mark.parametrize("length", [0, 0.3, 5, 15, 60])
 @pytest.mark.parametrize("spacing", [1.5, 3.0])
 def test_a_straight_tube_extends_by_the_length_at_both_ends(length, spacing):
-    """pi r^2 (18 + 2 L) to rounding: flat ends, ended by nothing but the length or the tube."""
+    """A section times (18 + 2 L) mm, each flat end within 0.03 mm; or the whole tube."""
     area = disc(6)
     vessel, clot = between(-63, 63, area, spacing), between(-9, 9, area, spacing)
     part = vessel_part(vessel, clot, length)
-    assert volume_cc(part.stack) == pytest.approx(area.area * min(18 + 2 * length, 126) / 1e3, 1e-4)
+    assert volume_cc(part.stack) == pytest.approx(
+        area.area * min(18 + 2 * length, 126) / 1e3, abs=2 * 0.03 * area.area / 1e3
+    )
     assert part.bridged_mm == part.left_out_cc == 0
     assert part.reach_mm == pytest.approx(min(length, 54), abs=0.5)
 
@@ -214,9 +220,7 @@ def test_a_tumour_beside_another_vessel_does_not_extend_there():
     assert volume_cc(part.stack) == pytest.approx(exact / 1000, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("gap", "bridged", "left_out"), [(0.0, 0, 0), (1.5, 1.5, 0), (3.0, 0, 30)]
-)
+@pytest.mark.parametrize(("gap", "bridged", "left_out"), [(0.0, 0, 0), (1.5, 1.5, 0), (3.0, 0, 30)])
 def test_a_gap_of_at_most_two_millimetres_is_bridged(gap, bridged, left_out):
     """A tube interrupted 4 mm beyond the thrombus: the gap costs its length and is not filled."""
     vessel = shapely.union(shapely.box(-20, 0, 4, 8), shapely.box(4 + gap, 0, 34 + gap, 8))
@@ -323,12 +327,15 @@ def test_too_much_lumen_is_refused_before_it_is_traced():
 
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])
 @given(
-    st.floats(2, 30), st.floats(1, 20), st.floats(2, 8), st.sampled_from(["prism", "interpolated"])
+    st.floats(1, 15),
+    st.floats(0.5, 10),
+    st.floats(1, 6),
+    st.sampled_from(["prism", "interpolated"]),
 )
 def test_laws(first, more, size, mode):
     """Within the domain, the seed's share inside, growing with the length."""
-    vessel = flat(HAIRPIN)
-    clot = flat(shapely.box(20, -2, 20 + size, 5), count=2)
+    vessel = flat(LEG, count=2)
+    clot = flat(shapely.box(12, -2, 12 + size, 4), count=1)
     parts = [
         vessel_part(vessel, clot, length, between=mode).stack
         for length in (0.0, first, first + more)

@@ -201,7 +201,7 @@ def _clearance(raster: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from scipy.ndimage import distance_transform_cdt  # noqa: PLC0415 - heavy, and rarely needed
 
     cells = [distance_transform_cdt(sheet == WHOLE, metric="chessboard") for sheet in raster]
-    return np.minimum(np.stack(cells), 255).astype(np.uint8).ravel()
+    return np.asarray(np.minimum(np.stack(cells), 255), dtype=np.uint8).ravel()
 
 
 def _intervals(slabs: Sequence[Slab], sheet_of: dict[int, int]) -> tuple[Floats, Ints]:

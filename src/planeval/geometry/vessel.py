@@ -212,9 +212,7 @@ def _cut_evenly(field: DistanceField, slab: Slab, length_mm: float) -> Iterator[
     error_mm3 = abs((at_low.area + at_high.area) / 2 - area.area) * thickness
     if error_mm3 > UNEVEN_MM * slab.area.area and thickness > THINNEST_MM:
         for one, other in ((low, middle), (middle, high)):
-            yield from _cut_evenly(
-                field, Slab(one, other, slab.area, slab.readings), length_mm
-            )
+            yield from _cut_evenly(field, Slab(one, other, slab.area, slab.readings), length_mm)
     elif not area.is_empty:
         yield Slab(low, high, area, slab.readings)
 
