@@ -18,7 +18,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["between_shapes", "tapered_end"]
+__all__ = ["between_shapes", "outline", "tapered_end"]
 
 Area = Any
 
@@ -56,7 +56,7 @@ class Blend:
     def at(self, fraction: float) -> Area:
         """Return the shape at a fraction of the way, 0 to 1."""
         field = (1 - fraction) * self._below + fraction * self._above
-        return _outline(field, self._u, self._v)
+        return outline(field, self._u, self._v)
 
 
 def tapered_end(end_mm: float, tip_mm: float, area: Area) -> Iterator[tuple[float, float, Area]]:
@@ -177,7 +177,7 @@ def _to_edge(
     return np.asarray(np.hypot(*(nodes - start - share[:, None] * along).T))
 
 
-def _outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
+def outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
     """The area where the field is positive, by even-odd of its zero lines."""
     from skimage.measure import find_contours  # noqa: PLC0415 - heavy, and rarely needed
 
