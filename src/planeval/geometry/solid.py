@@ -146,9 +146,7 @@ def smooth_slabs(stack: PlanarStack) -> PlanarStack:
     return PlanarStack(stack.frame, slabs=slabs)
 
 
-def _chosen(
-    stack: PlanarStack, caps: Literal["half", "none", "tapered"]
-) -> dict[CapReading, Loft]:
+def _chosen(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> dict[CapReading, Loft]:
     """Return the lofts of a stack that has one. Raises :class:`GeometryError` else."""
     if stack.planes and stack.spacing_mm is None:
         raise GeometryError(
@@ -171,8 +169,12 @@ def _sections(loft: Loft, step_mm: float) -> list[tuple[float, Area]]:
     found: dict[float, Area] = {}
     bounds = sorted({edge for piece in loft.pieces for edge in (piece.low_mm, piece.high_mm)})
     for height in bounds:
-        below = [piece.at(height) for piece in loft.pieces if piece.low_mm < height <= piece.high_mm]
-        above = [piece.at(height) for piece in loft.pieces if piece.low_mm <= height < piece.high_mm]
+        below = [
+            piece.at(height) for piece in loft.pieces if piece.low_mm < height <= piece.high_mm
+        ]
+        above = [
+            piece.at(height) for piece in loft.pieces if piece.low_mm <= height < piece.high_mm
+        ]
         sizes = [sum(area.area for area in areas) for areas in (below, above)]
         if abs(sizes[0] - sizes[1]) > JUMP_SHARE * max(sizes):
             found[height - EDGE_MM] = shapely.union_all(below)
@@ -194,9 +196,10 @@ def _layers(sections: list[tuple[float, Area]], u: Floats, v: Floats) -> tuple[F
     Where a section is empty beside one that is not, its field is the other's turned to the outside:
     the surface then lies halfway between the two.
     """
-    ends = [(sections[0][0] - EDGE_MM, shapely.Polygon())], [
-        (sections[-1][0] + EDGE_MM, shapely.Polygon())
-    ]
+    ends = (
+        [(sections[0][0] - EDGE_MM, shapely.Polygon())],
+        [(sections[-1][0] + EDGE_MM, shapely.Polygon())],
+    )
     rows = [*ends[0], *sections, *ends[1]]
     known = [None if area.is_empty else signed_distance(area, u, v) for _, area in rows]
     step = float(u[1] - u[0])
@@ -205,7 +208,9 @@ def _layers(sections: list[tuple[float, Area]], u: Floats, v: Floats) -> tuple[F
         field = known[number]
         if field is None:
             beside = [f for f in known[max(number - 1, 0) : number + 2] if f is not None]
-            field = -np.abs(np.maximum.reduce(beside)) if beside else np.full((len(v), len(u)), -step)
+            field = (
+                -np.abs(np.maximum.reduce(beside)) if beside else np.full((len(v), len(u)), -step)
+            )
         heights.append(height)
         fields.append(field)
     return _filled(np.array(heights), np.stack(fields), step)
@@ -235,6 +240,4 @@ def _end(readings: dict[CapReading, Loft], side: int) -> EndBand:
     reach = abs(furthest - drawn)
     near, plane = (chosen.at(at).area for at in (0.9 * taken + 0.1 * drawn, drawn))
     known = TIP_PART * reach if near < TIP_SHARE * plane else reach
-    return EndBand(
-        drawn, taken, min(known, abs(taken - drawn)), min(known, abs(furthest - taken))
-    )
+    return EndBand(drawn, taken, min(known, abs(taken - drawn)), min(known, abs(furthest - taken)))

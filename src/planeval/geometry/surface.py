@@ -137,9 +137,7 @@ class Surface:
         """Return the distance to the first place along the way where the field changes sign."""
         low, high = self.bounds_mm()
         step = self.solid.step_mm / 2
-        longest = float(np.linalg.norm(high - low)) + float(
-            np.abs(start - (low + high) / 2).max()
-        )
+        longest = float(np.linalg.norm(high - low)) + float(np.abs(start - (low + high) / 2).max())
         done = np.full(len(start), np.inf)
         open_, before = np.arange(len(start)), sign * self.solid.at(start)
         for number in range(1, int(longest / step) + 2):

@@ -130,7 +130,9 @@ def _margin_lines(margins: Sequence[MarginRow], *, counted: bool) -> Iterator[At
         reason = f" ({row.outcome.reason})" if row.outcome.reason else ""
         word = status.replace("_", " ")
         suffix = "" if counted else "; for information, it does not count"
-        code = {Status.FAIL: "fail", Status.NOT_EVALUABLE: "not-evaluable"}.get(status, "near-limit")
+        code = {Status.FAIL: "fail", Status.NOT_EVALUABLE: "not-evaluable"}.get(
+            status, "near-limit"
+        )
         severity = Severity.ERROR if counted and status in _BAD else Severity.WARNING
         yield Attention(severity, f"margin-{code}", f"{name}: {word}{reason}{suffix}", row.id)
 

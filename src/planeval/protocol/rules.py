@@ -116,7 +116,9 @@ def _margin_faults(file: ProtocolFile, seen: set[str]) -> Iterator[Fault]:
         seen.add(entry.id)
         if entry.source is not None and entry.source not in file.sources:
             known = ", ".join(file.sources) or "none"
-            yield Fault((*path, "source"), f"there is no source '{entry.source}'; known are {known}")
+            yield Fault(
+                (*path, "source"), f"there is no source '{entry.source}'; known are {known}"
+            )
         if entry.outer == entry.inner:
             yield Fault((*path, "inner"), f"'{entry.inner}' cannot have a margin around itself")
 

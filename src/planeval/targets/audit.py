@@ -38,8 +38,8 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
-from planeval.geometry.margin import Margins, expand
 from planeval.geometry.booleans import combine
+from planeval.geometry.margin import Margins, expand
 from planeval.geometry.stack import PlanarStack
 from planeval.geometry.surface import Agreement, Surface, SurfacePoints, agreement, surface_of
 from planeval.model import Outcome, Status, Structure
@@ -136,15 +136,11 @@ def margin_audit(
     except GeometryError as error:
         reason = f"{outer.name} around {inner.name} cannot be measured: {error}"
         return replace(empty, outcome=Outcome(Status.NOT_EVALUABLE, reason))
-    report = pair.report(
-        rule, thrombus=extra[0], vessel=extra[1], tolerance_mm=tolerance_mm
-    )
+    report = pair.report(rule, thrombus=extra[0], vessel=extra[1], tolerance_mm=tolerance_mm)
     result = replace(empty, inner_points=pair.points, margin_mm=pair.margin_mm)
     if demand is None:
         return replace(result, report=report, outcome=_outcome(report, tolerance_mm))
-    found = demand.measured(
-        report, clipped_by, thrombus=extra[0], tolerance_mm=tolerance_mm
-    )
+    found = demand.measured(report, clipped_by, thrombus=extra[0], tolerance_mm=tolerance_mm)
     return replace(
         result,
         report=found,
@@ -260,7 +256,10 @@ class _Demand:
             regions_of(kind, points, short, chosen, pair.outside, pair.slices_mm)
             for kind, chosen in (("short", too_short), ("clipped", cut))
         ]
-        marks = [marks_of("short", points, short, too_short), marks_of("clipped", points, short, cut)]
+        marks = [
+            marks_of("short", points, short, too_short),
+            marks_of("clipped", points, short, cut),
+        ]
         found = replace(
             report,
             short_percent=_percent(too_short),
