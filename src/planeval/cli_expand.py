@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +102,7 @@ def expand(paths: tuple[Path, ...], out: Path | None, as_json: bool, **given: An
     else:
         pe.report.terminal.show(
             pe.report.target_table.target_table(record),
-            width=None if click.get_text_stream("stdout").isatty() else 120,
+            width=None if sys.stdout.isatty() else 120,
         )
         click.echo(f"written to {out}" if out else "nothing written; give --out", err=True)
     return 0
@@ -147,6 +148,8 @@ def _avoided(case: pe.Case, texts: Sequence[str]) -> tuple[Any, ...]:
     found = []
     for text in texts:
         name, separator, number = text.rpartition(":")
+        if text in case.structures:
+            separator = ""
         try:
             gap = float(number) if separator else None
         except ValueError:

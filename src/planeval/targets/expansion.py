@@ -40,6 +40,9 @@ __all__ = [
 LONGEST_MM = 100.0
 """A longer margin is a slip of the pen: no protocol in radiotherapy asks for it."""
 
+ROUNDING_CC = 1e-9
+"""A smaller change of volume is rounding, not a removal."""
+
 SIDES = ("left", "right", "anterior", "posterior", "superior", "inferior")
 
 
@@ -182,7 +185,8 @@ def remove(
         cut = intersection([result, other], name) if is_clip else without([result, other], name)
         if keep is not None:
             cut = union([keep, cut], name)
-        removals.append(Removal(text, max(0.0, result.volume_cc - cut.volume_cc)))
+        taken = result.volume_cc - cut.volume_cc
+        removals.append(Removal(text, taken if taken > ROUNDING_CC else 0.0))
         result = cut
     made = [structure.expression or structure.name, *(f"{each.by} removed" for each in removals)]
     named = replace(
