@@ -25,6 +25,7 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_expand import expand
 from planeval.cli_sum import Summing, sum_options, write_sum
 
 __all__ = ["main"]
@@ -277,6 +278,9 @@ def demo(out: Path) -> int:
     return _exit_code(result.verdict.value, "fail")
 
 
+cli.add_command(expand)
+
+
 @cli.group()
 def protocol() -> None:
     """List, show and check protocols."""
@@ -399,6 +403,8 @@ def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, start
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
         files["metrics.csv"] = result.metrics_csv()
+        if result.record.margins:
+            files["margins.csv"] = result.margins_csv()
         files["dvh.csv"] = result.dvh_csv()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
     _write(out, files)

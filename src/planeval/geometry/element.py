@@ -24,6 +24,7 @@ SAGITTA_MM = 0.01
 
 _UNIT = np.eye(3)
 
+
 @dataclass(frozen=True, slots=True)
 class Lengths:
     """Semi-axes >= 0 mm along patient +x, +y, +z (left, posterior, superior) and -x, -y, -z."""

@@ -189,12 +189,12 @@ def lofts(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> dict[
     workshop = _Workshop()
     result = {}
     for reading in CapReading:
-        runs = (
-            _drawn_runs(stack, caps, reading) if stack.planes else _slab_runs(stack, reading)
-        )
+        runs = _drawn_runs(stack, caps, reading) if stack.planes else _slab_runs(stack, reading)
         made = [tuple(_pieces(run, workshop)) for run in runs]
         filled = [
-            (min(p.low_mm for p in pieces), max(p.high_mm for p in pieces)) for pieces in made if pieces
+            (min(p.low_mm for p in pieces), max(p.high_mm for p in pieces))
+            for pieces in made
+            if pieces
         ]
         if filled:
             result[reading] = Loft(tuple(p for pieces in made for p in pieces), tuple(filled))

@@ -166,9 +166,7 @@ class _Expansion:
         self.thickness_mm, self.centre_mm = _slab_lattice(stack, own)
         self.step_mm = _step(self.element, self.thickness_mm)
         collect = _sections if self.inward else _plates
-        self.sources = {
-            reading: collect(solid, self.step_mm) for reading, solid in solids.items()
-        }
+        self.sources = {reading: collect(solid, self.step_mm) for reading, solid in solids.items()}
         self._outlines: dict[int, Outline] = {}
         self._made: dict[tuple[object, ...], Area] = {}
 
@@ -176,7 +174,10 @@ class _Expansion:
         """Every slab of the lattice, in every cap reading."""
         slabs: list[Slab] = []
         ends = {reading: self._ends(solid) for reading, solid in self.solids.items()}
-        lowest, highest = min(low for low, _ in ends.values()), max(high for _, high in ends.values())
+        lowest, highest = (
+            min(low for low, _ in ends.values()),
+            max(high for _, high in ends.values()),
+        )
         first = int(np.floor((lowest - self.centre_mm) / self.thickness_mm + 0.5))
         last = int(np.ceil((highest - self.centre_mm) / self.thickness_mm - 0.5))
         for number in range(first, last + 1):
@@ -305,10 +306,10 @@ def _sections(solid: Loft, step_mm: float) -> list[_Source]:
     heights = {round(z, 6) for piece in solid.pieces for z in piece.heights(step_mm).tolist()}
     # a part that ends flat is there on one side of its end and not on the other
     for piece in solid.pieces:
-        heights |= {round(z + side, 6) for z in (piece.low_mm, piece.high_mm) for side in (-1e-5, 1e-5)}
-    inside = [
-        z for z in sorted(heights) if any(low <= z <= high for low, high in solid.runs)
-    ]
+        heights |= {
+            round(z + side, 6) for z in (piece.low_mm, piece.high_mm) for side in (-1e-5, 1e-5)
+        }
+    inside = [z for z in sorted(heights) if any(low <= z <= high for low, high in solid.runs)]
     return _merged([_Source(z, z, solid.at(z)) for z in inside])
 
 

@@ -173,7 +173,9 @@ def _inside(rings: Sequence[_Ring], element: Convex) -> Area:
     """What remains inside rings when the space around each grows by the element."""
     large = [ring for ring in rings if ring.may_hold(element)]
     around = _resolved([ring.around.convolved(element) for ring in large])
-    inside = [shapely.Polygon(hole) for part in shapely.get_parts(around) for hole in part.interiors]
+    inside = [
+        shapely.Polygon(hole) for part in shapely.get_parts(around) for hole in part.interiors
+    ]
     return shapely.union_all(inside) if inside else _NOTHING
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from planeval.model.case import Identity, Source
 from planeval.model.finding import Finding, Severity
+from planeval.model.margins import MarginRow
 from planeval.model.method import Method
 from planeval.model.outcome import Outcome, Status, Verdict
 from planeval.model.plain import json_text, plain
@@ -44,6 +45,7 @@ __all__ = [
     "LimitMark",
     "LimitText",
     "Margin",
+    "MarginRow",
     "MatchKind",
     "PlanSummary",
     "PointRow",
@@ -279,7 +281,8 @@ class EvaluationRecord:
 
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
-    ordered, most urgent first. ``targets`` are the targets' coverage and indices, for information.
+    ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
+    targets' coverage and indices, for information.
     """
 
     identity: Identity
@@ -302,6 +305,7 @@ class EvaluationRecord:
     matches: tuple[StructureMatch, ...]
     findings: tuple[Finding, ...]
     provenance: Provenance
+    margins: tuple[MarginRow, ...] = ()
     targets: tuple[TargetRow, ...] = ()
     schema: str = SCHEMA
 

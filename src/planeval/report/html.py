@@ -33,6 +33,7 @@ from planeval.report.document import (
     summary_text,
     unjudged_by_reason,
 )
+from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.slices import Slices, slices_of
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
@@ -73,7 +74,7 @@ def render_html(
     template = _environment().get_template("report.html.j2")
     return template.render(
         **_facts(record),
-        **_pictures(chart, slices, case),
+        **_pictures(chart, slices, margin_views(record, case), case),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
         style=Markup(_static("uplot/uPlot.min.css") + _static("report.css")),
@@ -130,7 +131,12 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
     }
 
 
-def _pictures(chart: Chart | None, slices: Slices | None, case: Case | None) -> dict[str, Any]:
+def _pictures(
+    chart: Chart | None,
+    slices: Slices | None,
+    margins: Sequence[MarginView],
+    case: Case | None,
+) -> dict[str, Any]:
     return {
         "chart": chart,
         "chart_json": Markup(script_json(chart_data(chart))) if chart else "",
@@ -139,6 +145,8 @@ def _pictures(chart: Chart | None, slices: Slices | None, case: Case | None) -> 
             line.name: str(number) for number, line in enumerate(slices.outlined if slices else ())
         },
         "has_case": case is not None,
+        "margins": margins,
+        "mark_words": MARK_WORDS,
     }
 
 
