@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from tests.phantoms import disc
 
 from planeval.errors import GeometryError
+from planeval.geometry.booleans import combine
 from planeval.geometry.stack import (
     AXIAL,
     CapReading,
     DrawnPlane,
     PlanarStack,
     PlaneFrame,
-    combine,
     volume_cc,
 )
 from planeval.geometry.vessel import vessel_part

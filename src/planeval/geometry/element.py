@@ -31,7 +31,6 @@ FINEST_MM, COARSEST_MM = 0.25, 4.0
 """Smallest and largest step between two sections along the solid's surface."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Lengths:
     """Semi-axes >= 0 mm along patient +x, +y, +z (left, posterior, superior) and -x, -y, -z."""
