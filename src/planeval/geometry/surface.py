@@ -16,8 +16,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from planeval.geometry.solid import Solid, smooth_slabs, solid_of
 from planeval.geometry.booleans import combine
+from planeval.geometry.solid import Solid, smooth_slabs, solid_of
 from planeval.geometry.stack import PlanarStack, volume_cc
 
 __all__ = [

@@ -30,6 +30,7 @@ from planeval.model.rows import (
     RowKind,
     StructureMatch,
 )
+from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.model.value import Value
 
 __all__ = [
@@ -55,8 +56,11 @@ __all__ = [
     "RowGroup",
     "RowKind",
     "SourceNote",
+    "Spill",
     "StructureMatch",
     "StructureRow",
+    "TargetRow",
+    "TargetValue",
     "TpsRow",
     "UnjudgedOrgan",
 ]
@@ -277,7 +281,8 @@ class EvaluationRecord:
 
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
-    ordered, most urgent first. ``margins`` are the margin audits in protocol order.
+    ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
+    targets' coverage and indices, for information.
     """
 
     identity: Identity
@@ -301,6 +306,7 @@ class EvaluationRecord:
     findings: tuple[Finding, ...]
     provenance: Provenance
     margins: tuple[MarginRow, ...] = ()
+    targets: tuple[TargetRow, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

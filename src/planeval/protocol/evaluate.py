@@ -37,6 +37,7 @@ from planeval.protocol.organs import standard_name
 from planeval.protocol.reading import Protocol
 from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
 __all__ = ["evaluate"]
@@ -117,6 +118,7 @@ def evaluate(
         matches=matcher.matches(),
         findings=findings,
         margins=margins,
+        targets=target_rows(case, measurer, targets),
         provenance=provenance(
             case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
         ),

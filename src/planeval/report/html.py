@@ -35,6 +35,7 @@ from planeval.report.document import (
 )
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.slices import Slices, slices_of
+from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
 from planeval.report.wording import (
     DISCLAIMER,
@@ -121,6 +122,8 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
         "verdict": VERDICT_WORDS[record.verdict],
         "summary": summary_text(record),
         "unjudged": unjudged_by_reason(record),
+        "target_tables": target_tables(record),
+        "index_definitions": INDEX_DEFINITIONS,
         "findings": sorted(record.findings, key=lambda each: SEVERITY_ORDER[each.severity]),
         "method": method_sentences(record.provenance.method),
         "digest": hashlib.sha256(record.to_json().encode("utf-8")).hexdigest(),

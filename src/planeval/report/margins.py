@@ -261,7 +261,8 @@ def _ticks(bins: tuple[HistogramBin, ...]) -> Iterator[tuple[float, str]]:
 
 def _pictures(row: MarginRow, report: MarginReport, case: Case) -> Iterator[MarginPicture]:
     """Yield axial planes where the margin is off or evenly through the inner structure, and the
-    coronal and sagittal plane through its worst place or centre."""
+    coronal and sagittal plane through its worst place or centre.
+    """
     solids = [_solid(case, match) for match in (row.outer, row.inner)]
     outer, inner = solids
     if outer is None or inner is None:

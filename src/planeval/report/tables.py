@@ -15,6 +15,7 @@ from planeval.model import Value
 from planeval.model.margins import MarginRow, Spread
 from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Margin, Row, RowGroup
+from planeval.model.targets import TargetRow
 from planeval.report.cells import plain_number
 from planeval.report.curves import Curve, thinned
 from planeval.report.text import csv_text
@@ -97,14 +98,14 @@ DVH_COLUMNS = ("structure", "dose_gy", "volume_cc", "volume_percent")
 def metrics_csv(record: EvaluationRecord) -> str:
     """Return one line per row, and one per companion value (``beside`` names its row's metric).
 
-    Groups have lines of their own, without a value: ``group_id`` joins their members to them.
+    Groups have lines of their own, without a value: ``group_id`` joins their members to them. Lines of
+    kind ``target`` are the coverage and the indices of targets.
     """
     case = _case_columns(record)
-    lines = (
-        case | line
-        for item in record.rows + record.information
-        for line in _item_lines(item, group_id="")
+    rows = (
+        line for item in record.rows + record.information for line in _item_lines(item, group_id="")
     )
+    lines = (case | line for line in (*rows, *_target_lines(record.targets)))
     return _csv(METRIC_COLUMNS, lines)
 
 
@@ -249,6 +250,21 @@ def _row_lines(row: Row, group_id: str) -> Iterator[dict[str, str]]:
             "beside": csv_text(row.metric),
             "notes": csv_text(companion.note),
         }
+
+
+def _target_lines(targets: Iterable[TargetRow]) -> Iterator[dict[str, str]]:
+    """Yield the coverage and the indices of targets: lines of kind target, without an outcome."""
+    for row in targets:
+        for each in (*row.coverage, *row.indices):
+            yield {
+                "kind": "target",
+                "structure": csv_text(row.name),
+                "plan_name": csv_text(row.name),
+                "metric": csv_text(each.metric),
+                **_value(each.value),
+                "rx_gy": plain_number(row.rx_gy),
+                "notes": csv_text(" | ".join(each.value.notes)),
+            }
 
 
 def _value(value: Value) -> dict[str, str]:

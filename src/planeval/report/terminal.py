@@ -22,6 +22,7 @@ from planeval.model.record import Attention, EvaluationRecord, StructureRow
 from planeval.report.cells import DASH, StatusCell, ValueCell, status_cell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
 from planeval.report.margins import axis_cells, sentence
+from planeval.report.targets import TargetTable, target_tables
 from planeval.report.text import person_name, visible
 from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
 
@@ -74,12 +75,34 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
     if record.margins:
         parts += [Text(), Text("Margins between targets", style="bold")]
         parts += [each for row in record.margins for each in _margin(row)]
+    for targets in target_tables(record):
+        parts += [Text(), Text(f"Targets, not judged: {targets.title.lower()}", style="bold")]
+        parts.append(_targets(targets))
     for reason, organs in unjudged_by_reason(record).items():
         names = ", ".join(visible(organ, LONGEST_NAME) for organ in organs)
         because = f" ({visible(reason)})" if reason else ""
         parts.append(Text(f"Drawn, and not judged by this protocol{because}: {names}"))
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
+
+
+def _targets(targets: TargetTable) -> RenderableType:
+    """Return a table of targets, what its empty cells mean and what stands beside it."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Target", overflow="fold", min_width=8)
+    for column in targets.columns:
+        table.add_column(Text(visible(column)), justify="right", overflow="fold")
+    notes: list[Text] = []
+    for line in targets.lines:
+        cells = [
+            Text(cell.text if not metric or not cell.data else f"{cell.text}\n{visible(metric)}")
+            for metric, cell in line.cells
+        ]
+        table.add_row(_name(line.name), *cells)
+        said = "; ".join(visible(each) for each in (*line.notes, *line.reasons))
+        if said:
+            notes.append(Text(f"{visible(line.name, LONGEST_NAME)}: {said}"))
+    return Group(table, *notes)
 
 
 def inventory_table(structures: Iterable[StructureRow]) -> Table:
