@@ -13,6 +13,7 @@ from planeval.errors import GeometryError
 from planeval.geometry import margin as geometry
 from planeval.geometry import vessel as geometry_vessel
 from planeval.geometry.margin import Margins
+from planeval.geometry.stack import PlanarStack
 from planeval.model import Finding, Severity, Structure
 from planeval.model.metric import decimal_text
 from planeval.targets.solids import (
@@ -138,7 +139,7 @@ def grow(
     return remove(whole, clip_to=clip_to, avoid=avoid, name=whole.name, keep=structure)
 
 
-def _grown(structure: Structure, margins: Margins) -> geometry.PlanarStack:
+def _grown(structure: Structure, margins: Margins) -> PlanarStack:
     """Return the grown stack, with the structure's name in every error."""
     method = structure.method
     if not any(getattr(margins, side) for side in SIDES):
