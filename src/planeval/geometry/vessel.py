@@ -23,12 +23,13 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
+from planeval.geometry.booleans import combine
 from planeval.geometry.geodesic import DistanceField
 from planeval.geometry.interpolate import outline
 from planeval.geometry.pieces import Pieces
 from planeval.geometry.reframe import in_frame
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import CapReading, PlanarStack, Slab, combine, volume_cc
+from planeval.geometry.stack import CapReading, PlanarStack, Slab, volume_cc
 from planeval.geometry.tracing import traced
 
 __all__ = ["VesselPart", "vessel_part"]
