@@ -68,8 +68,8 @@ class ExtremeSearch:
                 best.offer(self._corner(best, batch, at))
         rivals = batch.full + np.flatnonzero(best.is_beaten_by(partial))
         if len(rivals):
-            layer = batch.layer[rivals[best.pick(corner[rivals])]]
-            is_first = batch.layer[rivals] == layer
+            layer, _ = batch.places(rivals)
+            is_first = layer == layer[best.pick(corner[rivals])]
             best.offer(self._outline(best, batch, rivals[is_first]))
             rivals = rivals[~is_first]
             rivals = rivals[best.is_beaten_by(corner[rivals])]
@@ -78,8 +78,9 @@ class ExtremeSearch:
 
     def _corner(self, best: _Best, batch: CellBatch, at: int) -> Extreme:
         """The best corner of a full cell."""
-        lattice, number = batch.doses.lattice, int(batch.layer[at])
-        row, column = divmod(int(batch.cell[at]), lattice.columns)
+        lattice = batch.doses.lattice
+        number, cell = (int(n) for n in batch.places(at))
+        row, column = divmod(cell, lattice.columns)
         nodes = np.array([[row], [row + 1]]), np.array([[column, column + 1]])
         corners = np.stack(batch.doses.sides(np.array(number), *nodes))
         k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
@@ -110,13 +111,13 @@ class ExtremeSearch:
 def _outline_points(batch: CellBatch, rivals: Ints) -> tuple[Doses, Ints, Ints]:
     """The outline (u, v) within some partial cells, with cell and layer of each point."""
     points, cells, numbers = [np.zeros((0, 2))], [_NONE], [_NONE]
-    layer = batch.layer[rivals]
+    layer, cell = batch.places(rivals)
     for number in np.unique(layer).tolist():
         sheet = batch.doses.layers[number].sheet
         if sheet is None:
             continue
         wanted = np.zeros(len(sheet.partial), dtype=bool)
-        wanted[np.searchsorted(sheet.partial, batch.cell[rivals[layer == number]])] = True
+        wanted[np.searchsorted(sheet.partial, cell[layer == number])] = True
         chosen = np.flatnonzero(wanted[sheet.outline_cell])
         points.append(sheet.outline_uv[chosen])
         cells.append(sheet.partial[sheet.outline_cell[chosen]])
