@@ -2,6 +2,7 @@ from . import errors as errors
 from . import protocol as protocol
 from . import report as report
 from .case import Case as Case
+from .dicom.write import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError
 from .loading import Inventory as Inventory
@@ -20,5 +21,7 @@ from .model import Verdict as Verdict
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .sums import plan_sum as plan_sum
+from .sums import write_dose as write_dose
 
 __version__: str

@@ -11,20 +11,24 @@ from dataclasses import replace
 
 import numpy as np
 
+from planeval.dose.biology import biological_histogram, obstacle
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.dose.dvh import Dvh
 from planeval.dose.field import trilinear
+from planeval.dose.summation import shifted
 from planeval.errors import AmbiguousSelection, InconsistentCase, UnknownStructure
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
-from planeval.metrics.dose_volume import measure
+from planeval.metrics.dose_volume import measure, widened
 from planeval.model import (
+    Biology,
     CaseData,
     Dose,
     Finding,
     Image,
     Method,
     Metric,
+    MetricKind,
     Plan,
     PointOfInterest,
     Prescription,
@@ -42,7 +46,8 @@ class Case:
     def __init__(self, data: CaseData, method: Method | None = None) -> None:
         self._data = data
         self._method = method or Method()
-        self._dvhs: dict[Structure, Dvh] = {}
+        self._dvhs: dict[tuple[Structure, Biology | None], Dvh] = {}
+        self._shifted: dict[tuple[Structure, Biology | None], tuple[Dvh, ...]] = {}
         self._derived: dict[str, Structure] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -136,9 +141,7 @@ class Case:
         Raises :class:`InconsistentCase` where the case has no dose.
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        if solid not in self._dvhs:
-            self._dvhs[solid] = dose_volume_histogram(solid, self._needed_dose())
-        return self._dvhs[solid]
+        return self._dvh(solid, None)
 
     def metric(
         self,
@@ -148,13 +151,39 @@ class Case:
     ) -> Value:
         """Return the value of a metric for a structure; percent doses refer to ``rx``.
 
-        Without ``rx`` the structure's own prescription is used, else the only level of the plan.
+        Without ``rx`` the structure's own prescription is used, else the only level of the plan. With
+        a prefix (``EQD2_3:``, ``BED_10:``) the dose is converted at every point with the fractions of
+        its delivery; where those are unknown the value is undefined.
+
         Raises the errors of :meth:`structure` and :class:`~planeval.errors.MetricSyntax`.
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
         solid = self.structure(structure) if isinstance(structure, str) else structure
+        reason = obstacle(self._needed_dose()) if parsed.biology else ""
+        if reason:
+            return Value.undefined(f"no {parsed.biology}: {reason}", parsed.unit)
         used = rx or self.prescription_of(solid.name)
-        return measure(parsed, self.dvh(solid), used.total_gy if used else None)
+        rx_gy = used.total_gy if used else None
+        value = measure(parsed, self._dvh(solid, parsed.biology), rx_gy)
+        if not self._data.registration_mm or parsed.kind is MetricKind.VOLUME:
+            return value
+        others = [measure(parsed, dvh, rx_gy) for dvh in self._shifts(solid, parsed.biology)]
+        return widened(
+            value, others, f"Band with {self._data.registration_mm:g} mm of registration"
+        )
+
+    def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
+        """The DVH in physical dose, EQD2 or BED."""
+        if (solid, biology) not in self._dvhs:
+            self._dvhs[solid, biology] = _histogram(solid, self._needed_dose(), biology)
+        return self._dvhs[solid, biology]
+
+    def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[Dvh, ...]:
+        """The DVHs with registered doses moved by what the registration may be off."""
+        if (solid, biology) not in self._shifted:
+            doses = shifted(self._needed_dose(), self._data.registration_mm)
+            self._shifted[solid, biology] = tuple(_histogram(solid, d, biology) for d in doses)
+        return self._shifted[solid, biology]
 
     def prescription_of(self, name: str) -> Prescription | None:
         """The prescription of a structure: its own, else the plan's if there is only one level."""
@@ -202,3 +231,9 @@ class Case:
         if self.dose is None:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
+
+
+def _histogram(solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
+    if biology is None:
+        return dose_volume_histogram(solid, dose)
+    return biological_histogram(solid, dose, biology)

@@ -83,14 +83,21 @@ class LayerDoses:
         step = self.planes[below + 1, row, column] - lower
         return lower + self.floor[number] * step, lower + self.ceiling[number] * step
 
+    def at(self, number: Ints, row: Ints, column: Ints, place: tuple[Doses, Doses]) -> Doses:
+        """Doses on floor and ceiling of layers, shape (2, n), at local places (x, y) of cells."""
+        x, y = place
+        corners = [self.sides(number, row + b, column + a) for b in (0, 1) for a in (0, 1)]
+        return np.stack([bilinear(list(side), x, y, x * y) for side in zip(*corners, strict=True)])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellBatch:
     """Cells of one group of cap readings; the first ``full`` of them lie wholly inside.
 
     ``from_gy`` and ``to_gy`` are the ends of the even spread, ``low_gy`` and ``high_gy`` the corner
-    doses that bound a cell; ``at`` says where it is in ``doses``: layer * cells of a plane + cell.
-    Cells without a defined dose are left out and summed up in ``undefined_cc``.
+    doses that bound a cell, ``half_gy`` half the spread before the corners cut it; ``position`` says
+    where it is in ``doses``: layer * cells of a plane + cell. Cells without a defined dose are left
+    out and summed up in ``undefined_cc``.
     """
 
     readings: CapReading
@@ -101,14 +108,15 @@ class CellBatch:
     to_gy: Doses
     low_gy: Doses
     high_gy: Doses
-    at: Ints
+    half_gy: Doses
+    position: Ints
     full: int
     undefined_cc: float
 
-    def places(self, which: Ints | int) -> tuple[Ints, Ints]:
+    def places(self, which: Ints | int | slice) -> tuple[Ints, Ints]:
         """Layer and cell of some cells of the batch."""
         lattice = self.doses.lattice
-        layer, cell = np.divmod(self.at[which], lattice.rows * lattice.columns)
+        layer, cell = np.divmod(self.position[which], lattice.rows * lattice.columns)
         return layer, cell
 
 
@@ -166,9 +174,9 @@ def _batch(
         known = np.isfinite(low) & np.isfinite(high)
         count, lost = int(known[:count].sum()), float(cc[~known].sum())
         cc, mean, start, stop = cc[known], mean[known], start[known], stop[known]
-        low, high, at = low[known], high[known], at[known]
+        half, low, high, at = half[known], low[known], high[known], at[known]
     return CellBatch(
-        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, at, count, lost
+        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, half, at, count, lost
     )
 
 

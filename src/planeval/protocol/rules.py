@@ -50,9 +50,10 @@ def metric_of(row: RowSpec, file: ProtocolFile) -> Metric:
         return metric
     spec = file.structures.get(row.structure or "")
     if spec is None or spec.alpha_beta is None:
+        entry = f"structures.{row.structure}" if row.structure else "a 'for_each' row"
         raise ValueError(
-            f"'{row.metric}' leaves alpha/beta to the structure, and structures.{row.structure} "
-            f"states none; give it alpha_beta or write {metric.biology.quantity}_3:"
+            f"'{row.metric}' leaves alpha/beta to the structure, and {entry} states none; give it "
+            f"alpha_beta or write {metric.biology.quantity}_3:"
         )
     return replace(metric, biology=replace(metric.biology, alpha_beta_gy=spec.alpha_beta))
 
