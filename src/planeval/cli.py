@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_expand import expand
 from planeval.cli_sum import Summing, sum_options, write_sum
 
 __all__ = ["main"]
@@ -274,6 +275,9 @@ def demo(out: Path) -> int:
     _show(pe.report.terminal.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
+
+
+cli.add_command(expand)
 
 
 @cli.group()

@@ -319,7 +319,7 @@ def test_refusals(tmp_path, liver):
     with pytest.raises(ValueError, match="two structures are named 'PTV'"):
         write_structures(path, [Structure("PTV", ptv.stack)], like=liver, with_originals=True)
     empty = combine(ptv.stack, ptv.stack, shapely.difference)
-    with pytest.raises(GeometryError, match="'CTV2' is empty"):
+    with pytest.raises(GeometryError, match="'CTV2': an empty structure"):
         write_structures(path, [Structure("CTV2", empty)], like=liver)
     thin = Structure("Thin", PlanarStack(AXIAL, slabs=[Slab(0.4, 0.6, disc(5))]))
     with pytest.raises(GeometryError, match="thinner than the distance of the planes"):

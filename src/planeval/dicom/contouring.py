@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
-from planeval.geometry.outlines import SAME_HEIGHT_MM, even_odd_rings, keyhole_rings, section_at
-from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import (
-    PARALLEL_TOLERANCE,
-    CapReading,
-    DrawnPlane,
-    PlanarStack,
-    volume_cc,
+from planeval.geometry.outlines import (
+    continued,
+    even_odd_rings,
+    extent_mm,
+    keyhole_rings,
+    section_at,
+    slice_heights,
 )
+from planeval.geometry.rings import solid_part
+from planeval.geometry.stack import DrawnPlane, PlanarStack, volume_cc
 from planeval.model import Structure
 
 __all__ = ["ContourPlane", "Contouring", "contour"]
@@ -76,11 +77,11 @@ def contour(
             planes are.
     """
     stack = structure.stack
-    slices = _slice_heights(stack, image)
+    slices = np.zeros(0) if image is None else slice_heights(stack, image)
     if structure.origin == "drawn" or (not len(slices) and stack.planes):
         heights = np.array([plane.offset_mm for plane in stack.planes])
     elif len(slices):
-        heights = _continued(np.sort(slices), *_extent(structure))
+        heights = continued(slices, *_extent(structure))
     else:
         heights = _borrowed(structure, others)
     method = structure.method
@@ -110,50 +111,12 @@ def contour(
     return Contouring(planes, _drawn_cc(structure, kept, spacing), dropped, not len(slices))
 
 
-def _slice_heights(stack: PlanarStack, image: Grid | None) -> Points:
-    """Return the height of each image plane in the stack's frame, none if not parallel.
-
-    They are taken in the middle of the solid, where a small angle between the frames does not count.
-    """
-    if image is None or stack.is_empty:
-        return np.zeros(0)
-    normal = image.axes[2]
-    if abs(abs(float(stack.frame.axes[2] @ normal)) - 1) > PARALLEL_TOLERANCE**2:
-        return np.zeros(0)
-    slabs = stack.slabs() if stack.planes == () else ()
-    areas = [plane.area for plane in stack.planes] or [slab.area for slab in slabs]
-    u0, v0, u1, v1 = shapely.total_bounds(areas)
-    heights = [plane.offset_mm for plane in stack.planes] or [slab.low_mm for slab in slabs]
-    middle = stack.frame.to_patient(
-        np.array([[(u0 + u1) / 2, (v0 + v1) / 2, (min(heights) + max(heights)) / 2]])
-    )[0]
-    own = float(np.asarray(image.origin_mm) @ normal) + np.asarray(image.offsets_mm)
-    points = middle + (own - middle @ normal)[:, None] * normal
-    return np.asarray(stack.frame.to_plane(points)[:, 2])
-
-
 def _extent(structure: Structure) -> tuple[float, float]:
-    """Return the lowest and highest height of the solid."""
     method = structure.method
-    slabs = [
-        slab
-        for slab in structure.stack.slabs(method.caps, method.between)
-        if slab.readings & CapReading.CHOSEN
-    ]
-    if not slabs:
-        raise GeometryError(f"structure {structure.name!r} is empty: there is nothing to write")
-    return min(slab.low_mm for slab in slabs), max(slab.high_mm for slab in slabs)
-
-
-def _continued(known: Points, low_mm: float, high_mm: float) -> Points:
-    """Return the known heights between two heights, going on beyond their ends at their distance."""
-    step = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
-    if step > 0:
-        below = np.arange(1, max(0, int(np.ceil((known[0] - low_mm) / step))) + 1)
-        above = np.arange(1, max(0, int(np.ceil((high_mm - known[-1]) / step))) + 1)
-        known = np.concatenate([known[0] - step * below[::-1], known, known[-1] + step * above])
-    slack = SAME_HEIGHT_MM
-    return np.asarray(known[(known >= low_mm - slack) & (known <= high_mm + slack)])
+    try:
+        return extent_mm(structure.stack, caps=method.caps, between=method.between)
+    except GeometryError as error:
+        raise GeometryError(f"structure {structure.name!r}: {error}") from error
 
 
 def _borrowed(structure: Structure, others: Sequence[Structure]) -> Points:
@@ -175,7 +138,7 @@ def _borrowed(structure: Structure, others: Sequence[Structure]) -> Points:
         )
     finest = min(lenders, key=lambda stack: stack.spacing_mm or 0.0)
     heights = np.array([plane.offset_mm for plane in finest.planes])
-    return _continued(heights, low, high)
+    return continued(heights, low, high)
 
 
 def _writable(

@@ -1,4 +1,4 @@
-"""From a solid to outlines: its section at a height, and an area's outline as closed rings.
+"""From a solid to outlines: where planes lie, its section there, and an area's outline as closed rings.
 
 A file holds rings, not areas. An area with holes is either several rings that combine by even-odd, or
 one ring per part that walks to each hole and back along the same line (a keyhole): the line encloses
@@ -14,10 +14,19 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
+from planeval.geometry.grid import Grid
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import CapReading, PlanarStack
+from planeval.geometry.stack import PARALLEL_TOLERANCE, CapReading, PlanarStack
 
-__all__ = ["SAME_HEIGHT_MM", "even_odd_rings", "keyhole_rings", "section_at"]
+__all__ = [
+    "SAME_HEIGHT_MM",
+    "continued",
+    "even_odd_rings",
+    "extent_mm",
+    "keyhole_rings",
+    "section_at",
+    "slice_heights",
+]
 
 Area = Any
 Ring = NDArray[np.float64]
@@ -27,6 +36,58 @@ SAME_HEIGHT_MM = 0.01
 
 _NEAREST_FIRST = 64
 """Vertex pairs tried in the order of their distance before all others."""
+
+
+def slice_heights(stack: PlanarStack, image: Grid) -> NDArray[np.float64]:
+    """Return the height of each image plane in the stack's frame, none if they are not parallel.
+
+    They are taken in the middle of the solid, where a small angle between the frames does not count.
+    """
+    normal = image.axes[2]
+    if stack.is_empty or 1 - abs(float(stack.frame.axes[2] @ normal)) > PARALLEL_TOLERANCE**2:
+        return np.zeros(0)
+    solid = stack.planes or stack.slabs()
+    ends = [getattr(each, "offset_mm", getattr(each, "low_mm", 0.0)) for each in solid]
+    u0, v0, u1, v1 = shapely.total_bounds([each.area for each in solid])
+    middle = stack.frame.to_patient(
+        np.array([[(u0 + u1) / 2, (v0 + v1) / 2, (min(ends) + max(ends)) / 2]])
+    )[0]
+    own = float(np.asarray(image.origin_mm) @ normal) + np.asarray(image.offsets_mm)
+    points = middle + (own - middle @ normal)[:, None] * normal
+    return np.asarray(stack.frame.to_plane(points)[:, 2])
+
+
+def continued(
+    heights_mm: NDArray[np.float64], low_mm: float, high_mm: float
+) -> NDArray[np.float64]:
+    """Return the planes between two heights, rising; beyond the known ones they go on evenly.
+
+    The step beyond the ends is the median distance of the known planes.
+
+    >>> continued(np.array([4.0, 2.0, 0.0]), 1.0, 7.0).tolist()
+    [2.0, 4.0, 6.0]
+    """
+    known = np.sort(heights_mm)
+    step = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
+    if step > 0:
+        below = np.arange(1, max(0, int(np.ceil((known[0] - low_mm) / step))) + 1)
+        above = np.arange(1, max(0, int(np.ceil((high_mm - known[-1]) / step))) + 1)
+        known = np.concatenate([known[0] - step * below[::-1], known, known[-1] + step * above])
+    slack = SAME_HEIGHT_MM
+    return np.asarray(known[(known >= low_mm - slack) & (known <= high_mm + slack)])
+
+
+def extent_mm(
+    stack: PlanarStack,
+    *,
+    caps: Literal["half", "none", "tapered"] = "half",
+    between: Literal["prism", "interpolated"] = "prism",
+) -> tuple[float, float]:
+    """Return the lowest and highest height of the solid. Raises :class:`GeometryError` if empty."""
+    slabs = [slab for slab in stack.slabs(caps, between) if slab.readings & CapReading.CHOSEN]
+    if not slabs:
+        raise GeometryError("an empty structure has no extent: nothing is solid")
+    return min(slab.low_mm for slab in slabs), max(slab.high_mm for slab in slabs)
 
 
 def section_at(
