@@ -109,7 +109,7 @@ def test_polygons_covered_together_or_apart_are_the_same(monkeypatch):
         if one.sheet is not None and other.sheet is not None:
             assert (one.sheet.partial == other.sheet.partial).all()
             assert (one.sheet.share == other.sheet.share).all()
-            assert (one.sheet.outline_uv == other.sheet.outline_uv).all()
+            assert (one.sheet.outline == other.sheet.outline).all()
 
 
 def test_nothing_covers_nothing():

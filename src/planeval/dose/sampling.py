@@ -6,6 +6,20 @@ its volume evenly over ``mean +- sqrt(3) x standard deviation``, kept within the
 corners. For a full cell with a gradient along one axis this is exact; for the rest it is the uniform
 distribution of equal mean and variance.
 
+What no choice of distribution can change is bounded as well. The trilinear field of a whole cell is a
+linear field (its mean and mean gradient, spreads w1, w2, w3 along the axes) plus twists of at most
+r; the share of the cell with dose >= d therefore lies between those of the linear field at d + r and
+d - r. A linear field along one axis falls evenly from 1 to 0 over w1. Adding an axis, the straight
+line from the lowest dose that stays below the share is the tangent
+
+::
+
+      width(w1, w2) = (w1 + w2 + sqrt(w1^2 + w2^2)) / 2
+
+long, and a line plus a third axis is such a pair again. Of a cell that is covered in part nobody
+knows which part: it may be the coldest, so that the line ends after that share of the in-plane width.
+From the highest dose down the same holds.
+
 Cells come in batches that fit the processor's cache, so that a whole body never lies in memory at once.
 Blocks, whose floor and ceiling are lattice planes, are computed for whole planes and then picked; the
 cells of all other layers (pieces) are picked first and computed one by one.
@@ -16,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +61,8 @@ class LayerDoses:
     """Some layers with the node doses of the lattice planes around them.
 
     Per layer, ``below`` is the position in ``planes`` of the plane under it, and ``floor`` and
-    ``ceiling`` say how far up its lattice interval it starts and ends (0..1).
+    ``ceiling`` say how far up its lattice interval it starts and ends (0..1). ``is_exact``: the field
+    is trilinear between the nodes.
     """
 
     layers: Sequence[Layer]
@@ -56,9 +71,18 @@ class LayerDoses:
     below: Ints
     floor: Doses
     ceiling: Doses
+    is_exact: bool
 
     @classmethod
-    def of(cls, layers: Sequence[Layer], lattice: Lattice, planes: Doses, first: int) -> LayerDoses:
+    def of(
+        cls,
+        layers: Sequence[Layer],
+        lattice: Lattice,
+        planes: Doses,
+        *,
+        first: int,
+        is_exact: bool,
+    ) -> LayerDoses:
         """Take layers together with the planes from lattice height ``first`` on."""
         intervals = np.array([layer.interval for layer in layers])
         start = lattice.w_mm[intervals]
@@ -70,7 +94,7 @@ class LayerDoses:
                 [layer.high_mm for layer in layers],
             )
         )
-        return cls(layers, lattice, planes, intervals - first, floor, ceiling)
+        return cls(layers, lattice, planes, intervals - first, floor, ceiling, is_exact)
 
     def cc_per_mm2(self) -> Floats:
         """Volume over each mm2 of a layer, in cc."""
@@ -95,9 +119,10 @@ class CellBatch:
     """Cells of one group of cap readings; the first ``full`` of them lie wholly inside.
 
     ``from_gy`` and ``to_gy`` are the ends of the even spread, ``low_gy`` and ``high_gy`` the corner
-    doses that bound a cell, ``half_gy`` half the spread before the corners cut it; ``position`` says
-    where it is in ``doses``: layer * cells of a plane + cell. Cells without a defined dose are left
-    out and summed up in ``undefined_cc``.
+    doses that bound a cell, ``half_gy`` half the spread before the corners cut it. At most, the volume
+    falls evenly over the ``width_gy`` below ``centre_gy + reach_gy``; at least, over the ``width_gy``
+    above ``centre_gy - reach_gy``. ``position`` says where a cell is in ``doses``: layer * cells of a
+    plane + cell. Cells without a defined dose are left out and summed up in ``undefined_cc``.
     """
 
     readings: CapReading
@@ -109,6 +134,9 @@ class CellBatch:
     low_gy: Doses
     high_gy: Doses
     half_gy: Doses
+    centre_gy: Doses
+    reach_gy: Doses
+    width_gy: Doses
     position: Ints
     full: int
     undefined_cc: float
@@ -123,7 +151,8 @@ class CellBatch:
 def sample(coverage: Coverage, field: DoseField) -> Iterator[CellBatch]:
     """Yield the cells of a coverage with their doses, in batches of one group of readings each.
 
-    Blocks come before pieces: the extremes that they prove spare most outlines a look.
+    Blocks come before pieces, and what is solid in every reading before the caps: the extremes found
+    so far spare most outlines a look.
     """
     lattice = coverage.lattice
     height = max(1, NODES_IN_MEMORY // ((lattice.rows + 1) * (lattice.columns + 1)))
@@ -132,12 +161,12 @@ def sample(coverage: Coverage, field: DoseField) -> Iterator[CellBatch]:
         members = list(window)
         first = members[0].interval
         planes = field.nodes(lattice, first, members[-1].interval + 1)
-        members.sort(key=lambda layer: (layer.sheet is not None, int(layer.readings)))
+        members.sort(key=lambda layer: (layer.sheet is not None, -int(layer.readings)))
         for (is_piece, _), group in groupby(
-            members, key=lambda layer: (layer.sheet is not None, int(layer.readings))
+            members, key=lambda layer: (layer.sheet is not None, -int(layer.readings))
         ):
             for some in _portions(list(group), lattice):
-                doses = LayerDoses.of(some, lattice, planes, first)
+                doses = LayerDoses.of(some, lattice, planes, first=first, is_exact=field.is_exact)
                 yield _batch(doses, *(_piece_cells if is_piece else _block_cells)(doses))
 
 
@@ -159,28 +188,35 @@ def _portions(layers: Sequence[Layer], lattice: Lattice) -> Iterator[Sequence[La
             start, size = n + 1, 0
 
 
-def _batch(
-    doses: LayerDoses,
-    at: Ints,
-    cc: Floats,
-    count: int,
-    spread: tuple[Doses, Doses, Doses, Doses],
-) -> CellBatch:
-    """Put a batch together; the first ``count`` cells are full."""
-    mean, half, low, high = spread
-    start, stop = np.maximum(mean - half, low), np.minimum(mean + half, high)
+class _Spread(NamedTuple):
+    """What is known of the dose in some cells: see :class:`CellBatch`."""
+
+    mean: Doses
+    half: Doses
+    low: Doses
+    high: Doses
+    centre: Doses
+    reach: Doses
+    width: Doses
+
+
+Cells = tuple[Ints, Floats, int, _Spread]
+
+
+def _batch(doses: LayerDoses, position: Ints, cc: Floats, full: int, spread: _Spread) -> CellBatch:
+    """Put a batch together; the first ``full`` cells are wholly inside."""
     lost = 0.0
-    if not np.isfinite(low.sum() + high.sum()):
-        known = np.isfinite(low) & np.isfinite(high)
-        count, lost = int(known[:count].sum()), float(cc[~known].sum())
-        cc, mean, start, stop = cc[known], mean[known], start[known], stop[known]
-        half, low, high, at = half[known], low[known], high[known], at[known]
+    if not np.isfinite(spread.low.sum() + spread.high.sum()):
+        known = np.isfinite(spread.low) & np.isfinite(spread.high)
+        full, lost = int(known[:full].sum()), float(cc[~known].sum())
+        cc, position = cc[known], position[known]
+        spread = _Spread(*(values[known] for values in spread))
+    mean, half, low, high = spread[:4]
     return CellBatch(
-        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, half, at, count, lost
-    )
-
-
-Cells = tuple[Ints, Floats, int, tuple[Doses, Doses, Doses, Doses]]
+        doses.layers[0].readings, doses, cc, mean, np.maximum(mean - half, low),
+        np.minimum(mean + half, high), low, high, half, spread.centre, spread.reach, spread.width,
+        position, full, lost,
+    )  # fmt: skip
 
 
 def _block_cells(doses: LayerDoses) -> Cells:
@@ -189,22 +225,80 @@ def _block_cells(doses: LayerDoses) -> Cells:
     planes = doses.planes[first : first + len(doses.layers) + 1]
     along_u = planes[:, :, :-1] + planes[:, :, 1:]
     step_u = planes[:, :, 1:] - planes[:, :, :-1]
-    face = along_u[:, :-1] + along_u[:, 1:]
-    rise_v = along_u[:, 1:] - along_u[:, :-1]
-    rise_u = step_u[:, :-1] + step_u[:, 1:]
-    mean = (face[:-1] + face[1:]) * _EIGHTH
-    square = np.square(face[1:] - face[:-1])
-    for rise in (rise_u, rise_v):
-        square += np.square(rise[:-1] + rise[1:])
-    half = np.sqrt(square, out=square)
+    faces = _Faces(
+        along_u[:, :-1] + along_u[:, 1:],
+        step_u[:, :-1] + step_u[:, 1:],
+        along_u[:, 1:] - along_u[:, :-1],
+        step_u[:, 1:] - step_u[:, :-1],
+    )
+    mean = (faces.total[:-1] + faces.total[1:]) * _EIGHTH
+    rises = (
+        faces.rise_u[:-1] + faces.rise_u[1:],
+        faces.rise_v[:-1] + faces.rise_v[1:],
+        faces.total[1:] - faces.total[:-1],
+    )
+    squares = tuple(map(np.square, rises))
+    half = squares[2] + squares[0]
+    half += squares[1]
+    half = np.sqrt(half, out=half)
     half *= _EIGHTH
     lowest, highest = (_of_corners(choose, planes) for choose in (np.minimum, np.maximum))
     low = np.minimum(lowest[:-1], lowest[1:])
     high = np.maximum(highest[:-1], highest[1:])
-    at = np.flatnonzero(np.stack([layer.full for layer in doses.layers]))
-    cc = np.take(np.outer(doses.cc_per_mm2(), doses.lattice.cell_mm2), at)
-    mean, half, low, high = (np.take(values, at) for values in (mean, half, low, high))
-    return at, cc, len(at), (mean, half, low, high)
+    largest = [np.abs(face, out=face) for face in (faces.rise_u, faces.rise_v, faces.twist)]
+    reach, width = _reach_and_width(
+        rises, squares, [np.maximum(face[:-1], face[1:]) for face in largest]
+    )
+    position = np.flatnonzero(np.stack([layer.full for layer in doses.layers]))
+    cc = np.take(np.outer(doses.cc_per_mm2(), doses.lattice.cell_mm2), position)
+    mean, half, low, high, reach, width = (
+        np.take(values, position) for values in (mean, half, low, high, reach, width)
+    )
+    return position, cc, len(position), _Spread(mean, half, low, high, mean, reach, width)
+
+
+class _Faces(NamedTuple):
+    """Bilinear doses on floors or ceilings of cells: 4 x mean, 2 x rises along u and v, twist."""
+
+    total: Doses
+    rise_u: Doses
+    rise_v: Doses
+    twist: Doses
+
+
+def _reach_and_width(
+    rises: tuple[Doses, ...],
+    squares: tuple[Doses, ...],
+    largest: Sequence[Doses],
+    share: Doses | None = None,
+) -> tuple[Doses, Doses]:
+    """Return reach and width (see :class:`CellBatch`) of cells of which ``share`` is covered.
+
+    ``rises`` are 4 x the mean rises along u, v and w; ``largest`` the larger, of floor and ceiling, of
+    2 x the rises along u and v and of the twist. The linear part reaches half of its rises from the
+    mean; a twist is largest at the corners, a quarter of its coefficient for two axes and an eighth
+    for three. As |a + b| + |a - b| = 2 max(|a|, |b|), the sum of all is this short.
+    """
+    u, v, w = (np.abs(rise, out=rise) for rise in rises)
+    reach = largest[0] + largest[1]
+    reach += largest[2]
+    reach += reach
+    reach += w
+    reach *= _EIGHTH
+    width = squares[0] + squares[1]
+    width = np.sqrt(width, out=width)
+    width += u
+    width += v
+    width *= _HALF
+    if share is not None:
+        width *= share
+    wider = width * width
+    wider += squares[2]
+    wider = np.sqrt(wider, out=wider)
+    wider += width
+    wider += w
+    wider *= _EIGHTH
+    return reach, wider
 
 
 def _of_corners(choose: np.ufunc, planes: Doses) -> Doses:
@@ -230,9 +324,11 @@ def _piece_cells(doses: LayerDoses) -> Cells:
     moments[:, :count] = _FULL_MOMENTS[:, None]
     np.concatenate([sheet.moments for sheet in sheets], axis=1, out=moments[:, count:])
     cc = lattice.cell_mm2[cell] * doses.cc_per_mm2()[layer]
-    cc[count:] *= np.concatenate([sheet.share for sheet in sheets])
-    floor, ceiling = _corners(doses, layer, cell)
-    return layer * cells + cell, cc, count, _spread(floor, ceiling, moments)
+    share = np.ones(len(cell))
+    np.concatenate([sheet.share for sheet in sheets], out=share[count:])
+    cc *= share
+    spread = _spread(*_corners(doses, layer, cell), moments, share.astype(np.float32))
+    return layer * cells + cell, cc, count, spread
 
 
 def _corners(doses: LayerDoses, layer: Ints, cell: Ints) -> tuple[list[Doses], list[Doses]]:
@@ -253,10 +349,8 @@ def _corners(doses: LayerDoses, layer: Ints, cell: Ints) -> tuple[list[Doses], l
     return floor, ceiling
 
 
-def _spread(
-    floor: list[Doses], ceiling: list[Doses], moments: Doses
-) -> tuple[Doses, Doses, Doses, Doses]:
-    """Mean, half spread, low and high of cells with given corners and moments."""
+def _spread(floor: list[Doses], ceiling: list[Doses], moments: Doses, share: Doses) -> _Spread:
+    """The spread of cells with given corners, of which a share with given moments is covered."""
     x, y, xy, xx, yy = moments
     mean_floor, mean_ceiling = (bilinear(corners, x, y, xy) for corners in (floor, ceiling))
     c00, c10, c01, c11 = ((a + b) * _HALF for a, b in zip(floor, ceiling, strict=True))
@@ -275,7 +369,22 @@ def _spread(
     for corner in (*floor[1:], *ceiling):
         low, high = np.minimum(low, corner), np.maximum(high, corner)
     mean = np.clip((mean_floor + mean_ceiling) * _HALF, low, high)
-    return mean, half, low, high
+    below, above = _faces(floor), _faces(ceiling)
+    centre = (below.total + above.total) * _EIGHTH
+    rises = (
+        below.rise_u + above.rise_u,
+        below.rise_v + above.rise_v,
+        above.total - below.total,
+    )
+    largest = [np.maximum(np.abs(a), np.abs(b)) for a, b in zip(below[1:], above[1:], strict=True)]
+    reach, width = _reach_and_width(rises, tuple(map(np.square, rises)), largest, share)
+    return _Spread(mean, half, low, high, centre, reach, width)
+
+
+def _faces(corners: list[Doses]) -> _Faces:
+    c00, c10, c01, c11 = corners
+    near, far = c10 - c00, c11 - c01
+    return _Faces(c00 + c10 + c01 + c11, near + far, (c01 + c11) - (c00 + c10), far - near)
 
 
 def bilinear(corners: list[Doses], x: Doses, y: Doses, xy: Doses) -> Doses:

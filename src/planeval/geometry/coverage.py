@@ -70,15 +70,17 @@ class Sheet:
 
     ``full`` marks, of all cells, those that lie wholly inside. ``partial`` cells hold a piece of the
     outline: ``share`` is the covered share, ``moments`` (5, n) the means of x, y, xy, x^2, y^2 over
-    the covered part. ``outline_uv`` (m, 2) are the outline's vertices and lattice crossings in mm,
-    each with its partial cell in ``outline_cell`` (a position in ``partial``).
+    the covered part. ``outline`` (4, m) are the straight pieces (u0, v0, u1, v1) of the outline in mm,
+    each with its partial cell in ``outline_cell`` (a position in ``partial``). ``area`` is the polygon.
     """
+
+    area: Any
 
     full: Flags
     partial: Ints
     share: Floats
     moments: Floats
-    outline_uv: Floats
+    outline: Floats
     outline_cell: Ints
     covered_mm2: float
 
@@ -194,6 +196,7 @@ def _sheets_at_once(polygons: Sequence[Any], lattice: Lattice) -> Iterator[Sheet
     keep = (row >= 0) & (row < rows) & (column < columns)
     if not keep.all():
         pieces, row, column = pieces.take(keep), row[keep], column[keep]
+    is_in_lattice = column >= 0
     np.maximum(column, 0, out=column)
     x0, x1 = _local(lattice.u_mm, column, pieces.u0, pieces.u1)
     y0, y1 = _local(lattice.v_mm, row, pieces.v0, pieces.v1)
@@ -210,11 +213,12 @@ def _sheets_at_once(polygons: Sequence[Any], lattice: Lattice) -> Iterator[Sheet
     moments = np.empty((5, len(share)), dtype=np.float32)
     for moment, integral in zip(moments, (mx, my, mxy, mxx, myy), strict=True):
         moment[...] = integral[partial] / m0[partial]
-    on_partial = partial[position]
+    on_partial = partial[position] & is_in_lattice
     number = np.cumsum(partial) - 1
     return _split_by_sheet(
-        lattice, _full_cells(touched, after[0], len(polygons), lattice), touched[partial], share,
-        moments, np.column_stack([pieces.u0[on_partial], pieces.v0[on_partial]]),
+        polygons, lattice, _full_cells(touched, after[0], len(polygons), lattice), touched[partial],
+        share, moments,
+        np.stack([ends[on_partial] for ends in (pieces.u0, pieces.v0, pieces.u1, pieces.v1)]),
         number[position[on_partial]], pieces.owner[on_partial],
     )  # fmt: skip
 
@@ -399,8 +403,8 @@ def _full_cells(touched: Ints, carry: Floats, sheets: int, lattice: Lattice) -> 
 
 
 def _split_by_sheet(
-    lattice: Lattice, full: _FullCells, partial: Ints, share: Floats, moments: Floats,
-    outline_uv: Floats, outline_partial: Ints, outline_owner: Ints,
+    polygons: Sequence[Any], lattice: Lattice, full: _FullCells, partial: Ints, share: Floats,
+    moments: Floats, outline: Floats, outline_partial: Ints, outline_owner: Ints,
 ) -> Iterator[Sheet]:  # fmt: skip
     """Hand every sheet its own cells and outline."""
     sheets, cells = full.flags.shape
@@ -412,6 +416,6 @@ def _split_by_sheet(
     for n, covered_mm2 in enumerate(areas.tolist()):
         p, o = slice(*partial_at[n : n + 2]), slice(*outline_at[n : n + 2])
         yield Sheet(
-            full.flags[n], cell[p], share[p], moments[:, p],
-            outline_uv[o], outline_partial[o] - partial_at[n], covered_mm2,
+            polygons[n], full.flags[n], cell[p], share[p], moments[:, p],
+            outline[:, o], outline_partial[o] - partial_at[n], covered_mm2,
         )  # fmt: skip
