@@ -401,8 +401,7 @@ def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, start
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
-        files["metrics.csv"] = result.metrics_csv()
-        files["dvh.csv"] = result.dvh_csv()
+        files |= result.csv_files()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
     _write(out, files)
     if "html" in formats:

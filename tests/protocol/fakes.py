@@ -89,6 +89,9 @@ class FakeCase:
             return Value.of(max(each.total_gy for each in self.prescriptions), Unit.GY)
         return Value.of(1.0, metric.unit)
 
+    def spills(self, target: Structure, rx: Prescription):
+        return ()
+
     def dose_at(self, x, y, z):
         return Value.of(x + y + z, Unit.GY)
 

@@ -95,7 +95,7 @@ def test_a_file_of_ones_own(tmp_path):
         ("title: A rule", "title: !x A", "tags are not read"),
         ("title: A rule", "title: {", "this is not YAML"),
         ("schema: planeval.target-rule/1", "schema: planeval.protocol/1", "mine.yaml:1: schema"),
-        ("inputs:", "inputs: 3\nothers:", "expected a mapping of keys"),
+        ("inputs:\n  gtv:\n    text: tumour", "inputs: 3", "expected a mapping of keys"),
     ],
 )  # fmt: skip
 def test_a_bad_file_says_where(tmp_path, old, new, message):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from planeval.dose.curve import SAME_DOSE
 from planeval.dose.field import DoseField
 from planeval.dose.sampling import sample
+from planeval.errors import GeometryError
 from planeval.geometry.coverage import Lattice, cover
 from planeval.geometry.stack import CapReading, PlaneFrame
 from planeval.model import Dose, Structure
@@ -83,6 +84,7 @@ class Isodose:
         self._field = field
         self._frame = frame
         self._lattice = lattice
+        self._met: dict[Structure, dict[int, float]] = {}
         level = gy * (1 - SAME_DOSE)
         self._window = _window(nodes >= level)
         inner = nodes[self._window]
@@ -98,8 +100,18 @@ class Isodose:
     def met_by(self, structure: Structure) -> dict[int, float]:
         """Return the volume (cc) of a structure inside each part that it meets, by part number.
 
-        The structure's planes must be parallel to those of the map's frame.
+        Raises :class:`~planeval.errors.GeometryError` for planes not parallel to the map's frame.
         """
+        if structure not in self._met:
+            self._met[structure] = self._meeting(structure)
+        return self._met[structure]
+
+    def _meeting(self, structure: Structure) -> dict[int, float]:
+        if not structure.stack.frame.is_same(self._frame):
+            raise GeometryError(
+                f"the planes of {structure.name} are not parallel to those of the target: which "
+                "isodose it touches is not known"
+            )
         slabs = [
             slab
             for slab in structure.stack.slabs(structure.method.caps, structure.method.between)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planeval.metrics.dose_volume import needs_prescription
 from planeval.model import Metric, MetricKind, Outcome, Status, Structure, Value
 from planeval.model.metric import decimal_text
 from planeval.model.rows import (
@@ -17,7 +18,7 @@ from planeval.model.rows import (
 )
 from planeval.protocol.applicability import Facts, applies, basis_of, mixed_fractions
 from planeval.protocol.judge import Judgement, Tiers, judge, margin
-from planeval.protocol.measuring import Choice, Measurer, limit_mark, refers_to_prescription
+from planeval.protocol.measuring import Choice, Measurer, limit_mark
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.reading import Protocol
 from planeval.protocol.rules import group_of, metric_of
@@ -178,7 +179,7 @@ class RowJudge:
 
     def _choice(self, spec: RowSpec, found: Found, metric: Metric) -> Choice:
         """Choose the prescription of a row whose metric refers to one."""
-        if not refers_to_prescription(metric):
+        if not needs_prescription(metric):
             return Choice(None, "")
         entry = self._file.structures.get(spec.structure or "")
         named = spec.rx or (entry.rx if entry else None)
@@ -191,7 +192,7 @@ class RowJudge:
         setting = (spec.applies or self._file.applies).outside
         if scope.status is Status.NOT_APPLICABLE and setting == "refuse":
             return Value.undefined(f"not shown outside its scope: {scope.reason}", metric.unit)
-        if refers_to_prescription(metric) and choice.rx is None and found.expression is not None:
+        if needs_prescription(metric) and choice.rx is None and found.expression is not None:
             return Value.undefined(choice.text, metric.unit)
         return self._measurer.measure(metric, found, choice.rx)
 
@@ -225,7 +226,7 @@ class RowJudge:
             )
             companions.append(Companion(str(near), self._measurer.measure(near, found)))
         drawn = self.drawn_beside(found)
-        if drawn is not None and not refers_to_prescription(metric):
+        if drawn is not None and not needs_prescription(metric):
             note = f"drawn {drawn.match.name_in_plan}"
             companions.append(Companion(str(metric), self._measurer.measure(metric, drawn), note))
         return tuple(companions)

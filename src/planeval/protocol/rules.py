@@ -103,7 +103,24 @@ def faults(file: ProtocolFile) -> Iterator[Fault]:
         yield from _kind_faults(place)
         if isinstance(place.node, RowSpec):
             yield from _row_faults(place, place.node, file)
+    yield from _margin_faults(file, seen)
     yield from _structure_faults(file)
+
+
+def _margin_faults(file: ProtocolFile, seen: set[str]) -> Iterator[Fault]:
+    """Yield faults of the margin audits: ids, sources, a structure around itself."""
+    for index, entry in enumerate(file.margins):
+        path: Path = ("margins", index)
+        if entry.id in seen:
+            yield Fault((*path, "id"), f"the id '{entry.id}' is used twice")
+        seen.add(entry.id)
+        if entry.source is not None and entry.source not in file.sources:
+            known = ", ".join(file.sources) or "none"
+            yield Fault(
+                (*path, "source"), f"there is no source '{entry.source}'; known are {known}"
+            )
+        if entry.outer == entry.inner:
+            yield Fault((*path, "inner"), f"'{entry.inner}' cannot have a margin around itself")
 
 
 def _kind_faults(place: _Place) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from planeval.model import Finding, Severity, Structure
 from planeval.targets.expansion import SIDES
-from planeval.targets.solids import centroid_mm, common_frame, union
+from planeval.targets.solids import centroid_mm, check_not_empty, common_frame, union
 
 __all__ = [
     "AXES",
@@ -123,6 +123,8 @@ def measure_motion(phases: Mapping[str, Structure]) -> Motion:
     if len(phases) < 2:
         raise ValueError("motion takes the target on at least two phases")
     common_frame(list(phases.values()))
+    for structure in phases.values():
+        check_not_empty(structure)
     places = tuple(_place(name, structure) for name, structure in phases.items())
     centres = np.array([place.centroid_mm for place in places])
     lows = np.array([place.low_mm for place in places])

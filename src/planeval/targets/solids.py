@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 
 from planeval.errors import GeometryError
+from planeval.geometry.booleans import combine
 from planeval.geometry.grid import Grid
 from planeval.geometry.outlines import (
     SAME_HEIGHT_MM,
@@ -20,14 +21,7 @@ from planeval.geometry.outlines import (
     slice_heights,
 )
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import (
-    CapReading,
-    DrawnPlane,
-    PlanarStack,
-    Slab,
-    combine,
-    volume_cc,
-)
+from planeval.geometry.stack import CapReading, DrawnPlane, PlanarStack, Slab, volume_cc
 from planeval.model import Structure
 
 __all__ = [

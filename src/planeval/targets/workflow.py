@@ -38,6 +38,9 @@ from planeval.targets.solids import centroid_mm, cut_cc, draw, moved
 
 __all__ = ["Errors", "Phase", "PtvBy", "TargetRequest", "TargetSet", "make_targets"]
 
+DRAWN_SHARE, DRAWN_CC = 0.01, 0.05
+"""From which change on it is said that a target drawn on planes has another volume."""
+
 REFERENCE = "reference"
 """The name of the phase that the plan is made on."""
 
@@ -212,6 +215,13 @@ def _drawn(
         structures[name] = drawn
         if drawn is structure:
             continue
+        change = drawn.volume_cc - structure.volume_cc
+        if abs(change) > max(DRAWN_CC, DRAWN_SHARE * structure.volume_cc):
+            message = (
+                f"drawn on the planes it has {change:+.2f} cc more than the solid "
+                f"({structure.volume_cc:.2f} cc), which ends or changes between them"
+            )
+            findings.append(Finding("target-drawn-volume", Severity.INFO, message, name))
         text = f"{name} drawn on {len(drawn.stack.planes)} planes"
         steps.append(Step(rule.id, name, text, drawn.volume_cc))
         for source in () if name == "PTV_Eval" else inner:
@@ -233,35 +243,38 @@ def _drawn(
 def _over_phases(
     rule: Rule, request: TargetRequest, made: Expansion, gtvs: Sequence[Structure]
 ) -> Expansion:
-    """Make IGTV and ITV: the unions over the reference and every phase."""
-    ctvs, steps, findings = [made.structures["CTV"]], [], []
+    """Make the IGTV, and the ITV where the PTV is made of it: unions over reference and phases."""
+    whole_gtv = replace(igtv(gtvs), type="GTV", colour=(200, 160, 0))
+    found = _named(whole_gtv)
+    if request.ptv_by is not PtvBy.ITV:
+        return found
+    ctvs = [made.structures["CTV"]]
     for phase in request.phases:
         inputs, assumed = _phase_inputs(request, phase)
-        findings.extend(assumed)
         own = _apply(rule, request, inputs)
         ctvs.append(replace(own.structures["CTV"], name=f"CTV of {phase.name}"))
-        steps.extend(replace(step, rule=f"{step.rule}, phase {phase.name}") for step in own.steps)
-        findings.extend(
+        steps = tuple(replace(step, rule=f"{step.rule}, phase {phase.name}") for step in own.steps)
+        said = tuple(
             replace(each, where=f"{each.where}, phase {phase.name}")
             for each in own.findings
             if each.code != "target-length-default"
         )
-    whole_gtv = replace(igtv(gtvs), type="GTV", colour=(200, 160, 0))
-    made_itv = igtv(ctvs, "ITV")
-    whole_ctv = replace(made_itv, type="CTV", colour=(255, 180, 60))
-    steps.append(Step("4D-CT", "IGTV", whole_gtv.expression, whole_gtv.volume_cc))
-    steps.append(Step("4D-CT", "ITV", whole_ctv.expression, whole_ctv.volume_cc))
-    structures = {"IGTV": whole_gtv}
-    if request.ptv_by is PtvBy.ITV:
-        structures["ITV"] = whole_ctv
-    return Expansion(structures, tuple(steps), (), tuple(findings))
+        found |= Expansion({}, steps, (), (*assumed, *said))
+    return found | _named(replace(igtv(ctvs, "ITV"), type="CTV", colour=(255, 180, 60)))
+
+
+def _named(union: Structure) -> Expansion:
+    """Return the expansion of one union over phases."""
+    step = Step("4D-CT", union.name, union.expression, union.volume_cc)
+    return Expansion({union.name: union}, (step,), (), ())
 
 
 def _phase_inputs(
     request: TargetRequest, phase: Phase
 ) -> tuple[dict[str, Structure], list[Finding]]:
     """Return a phase's inputs; what it lacks moves with its GTV, if that is allowed."""
-    inputs, findings = dict(phase.inputs), []
+    inputs = dict(phase.inputs)
+    findings: list[Finding] = []
     missing = [name for name in request.inputs if name not in inputs]
     if not missing:
         return inputs, findings
@@ -286,7 +299,8 @@ def _phase_inputs(
 
 def _ptv(rule: Rule, request: TargetRequest, source: Structure, motion: Motion | None) -> Expansion:
     """Make the PTV by the one way that was chosen."""
-    lengths, origin, notes = request.ptv_lengths, "given", ()
+    lengths, origin = request.ptv_lengths, "given"
+    notes: tuple[Finding, ...] = ()
     if motion is not None:
         sides, origin, notes = _measured(request, motion)
         lengths = {
