@@ -18,7 +18,6 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -411,6 +410,8 @@ def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, start
 
 def _run(started: float) -> dict[str, Any]:
     """What belongs to this run and not to its result."""
+    from importlib import metadata  # noqa: PLC0415 - takes longer to load than all of --help
+
     return {
         "schema": "planeval.run/1",
         "planeval": pe.__version__,

@@ -23,7 +23,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from planeval import __version__
 from planeval.dicom.codes import finding
 from planeval.dicom.contouring import Contouring, contour
-from planeval.dicom.files import quiet_pydicom
+from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.dicom.roi_names import interpreted_type, is_tg263_form, legal_text, short_form
 from planeval.dicom.structure_items import STRUCTURE_SET, RoiToWrite
 from planeval.dicom.structure_set import identify, new_dataset, stamp
