@@ -123,7 +123,7 @@ def test_dvh_needs_no_plan_and_no_image(export, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["evaluate", "EXPORT"], 2, "hcc-zhai2025-5fx: 20 fractions"),
+        (["evaluate", "EXPORT"], 2, "hcc-zhai2025-5fx (disease set): 20 fractions"),
         (["evaluate", "EXPORT", "--child-pugh", "D"], 2, "--child-pugh"),
         (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--format", "pdf"], 2, "choose from"),
         (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--map", "CTV"], 2, "PLAN=PROTOCOL"),
@@ -187,7 +187,7 @@ def test_a_defect_is_70_with_a_crash_record(export, capsys, monkeypatch):
     def broken(*_args, **_options):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(cli, "_case", broken)
+    monkeypatch.setattr(cli, "read_case", broken)
     assert main(["dvh", str(export)]) == 70
     shown = capsys.readouterr().err
     record = Path(shown.rsplit(" ", 1)[-1].strip())
@@ -201,7 +201,7 @@ def test_an_interrupt_is_130(export, monkeypatch):
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_case", interrupted)
+    monkeypatch.setattr(cli, "read_case", interrupted)
     assert main(["dvh", str(export)]) == 130
 
 
@@ -213,10 +213,10 @@ def test_an_output_that_cannot_be_written_is_named(export, tmp_path, capsys):
 
 
 def test_the_only_applicable_protocol_is_taken(capsys):
-    """Without --protocol, 55 Gy in 25 fractions gets the conventional set, and stderr says so."""
+    """Without --protocol, 55 Gy in 25 fractions gets the conventional set, and stderr says why."""
     assert main(["evaluate", str(TEST_DATA / "hepatic-pvtt"), "--json"]) == 0
     shown = capsys.readouterr()
-    assert "protocol hcc-zhai2025: the only shipped one that applies" in shown.err
+    assert "protocol hcc-zhai2025: the only disease set that applies" in shown.err
     assert json.loads(shown.out)["protocol"]["id"] == "hcc-zhai2025"
 
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,15 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_options import (
+    protocol_dir_option,
+    read_case,
+    reading_options,
+    show,
+    structure_map,
+    write,
+)
+from planeval.cli_protocol import protocol_group
 
 __all__ = ["main"]
 
@@ -34,61 +43,6 @@ EXIT_DEFECT, EXIT_INTERRUPTED = 70, 130
 FORMATS = ("html", "json", "csv")
 CHILD_PUGH = ("A", "B", "C", "A5", "A6", "B7", "B8", "B9", *(f"C{n}" for n in range(10, 16)))
 FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
-
-Command = Callable[..., Any]
-
-
-class _Number(click.ParamType[tuple[str, float]]):
-    """A positive number with an optional target: ``55`` or ``PTV1=55``."""
-
-    name = "[TARGET=]GY"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        target, _, number = str(value).rpartition("=")
-        try:
-            return target.strip(), float(number)
-        except ValueError:
-            self.fail(f"{value!r} is not a dose in Gy, such as 55 or PTV1=55", param, ctx)
-
-
-def _reading_options(command: Command) -> Command:
-    """Options of every command that reads a case."""
-    options = [
-        click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
-        click.option("--plan", help="Choose the plan by UID, label or path."),
-        click.option("--structures", help="Choose the structure set by UID, label or path."),
-        click.option("--dose", help="Choose the dose by UID or path."),
-        click.option(
-            "--rx", type=_Number(), multiple=True,
-            help="Prescribed dose: 55, or one per target: --rx PTV1=55 --rx PTV2=50.",
-        ),
-        click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions."),
-        click.option(
-            "--accept-mismatch", is_flag=True,
-            help="Go on although a reference names another object (an error on page one).",
-        ),
-        click.option(
-            "--relative-reference", type=float, metavar="GY",
-            help="The dose that 100 % of a RELATIVE dose stands for.",
-        ),
-        click.option(
-            "--relative-scale", type=click.Choice(["1", "100"]),
-            help="What full dose is written as in a RELATIVE dose.",
-        ),
-        click.option(
-            "--caps", type=click.Choice(["half", "none", "tapered"]), default="half",
-            show_default=True, help="What lies beyond the end planes of a structure.",
-        ),
-        click.option(
-            "--between", type=click.Choice(["prism", "interpolated"]), default="prism",
-            show_default=True, help="What lies between two planes of a structure.",
-        ),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -108,10 +62,16 @@ def cli(verbose: bool) -> None:
 
 
 @cli.command()
-@_reading_options
+@reading_options
 @click.option(
     "--protocol",
-    help="A shipped protocol's id, or a YAML file; without it the one shipped set that applies.",
+    help="A protocol's id, or a YAML file; without it the one disease set that applies.",
+)
+@protocol_dir_option
+@click.option(
+    "--allow-unverified",
+    is_flag=True,
+    help="Show what limits come to that nobody has read in their source, outside the verdict.",
 )
 @click.option(
     "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
@@ -133,6 +93,8 @@ def cli(verbose: bool) -> None:
 )  # fmt: skip
 def evaluate(
     protocol: str | None,
+    protocol_dir: Path | None,
+    allow_unverified: bool,
     mapping: tuple[str, ...],
     child_pugh: str | None,
     out: Path | None,
@@ -144,27 +106,30 @@ def evaluate(
     """Judge a plan by a protocol and report."""
     started = time.time()
     wanted = _formats(formats)
-    case = _case(reading)
+    case = read_case(reading)
     result = pe.evaluate(
         case,
-        protocol or _only_applicable(case, child_pugh),
-        mapping=_mapping(mapping),
+        protocol,
+        mapping=structure_map(mapping),
         child_pugh=child_pugh,
         dose_is_complete=reading["dose"] is not None,
+        allow_unverified=allow_unverified,
+        protocol_dir=protocol_dir,
     )
+    _say_protocol(result)
     if out is not None:
         _write_evaluation(out, wanted, result, started)
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:
-        _show(pe.report.terminal.evaluation_table(result.record))
+        show(pe.report.terminal.evaluation_table(result.record))
         if out is not None:
             click.echo(f"written to {out}", err=True)
     return _exit_code(result.verdict.value, fail_on)
 
 
 @cli.command()
-@_reading_options
+@reading_options
 @click.option(
     "-s", "--structure", "names", multiple=True,
     help='A structure or an expression such as "Liver - GTV"; all structures without it.',
@@ -182,14 +147,14 @@ def dvh(
     **reading: Any,
 ) -> int:
     """Compute DVHs and metrics of structures; no protocol needed."""
-    case = _case(reading)
+    case = read_case(reading)
     table = pe.report.dose_table.dose_table(case, names, metrics)
     if out is not None:
-        _write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
+        write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
     if as_json:
         click.echo(table.to_json(), nl=False)
     else:
-        _show(table.terminal())
+        show(table.terminal())
     return 0
 
 
@@ -202,7 +167,7 @@ def inspect(paths: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         click.echo(pe.report.folder_table.folder_json(inventory), nl=False)
     else:
-        _show(pe.report.folder_table.folder_table(inventory))
+        show(pe.report.folder_table.folder_table(inventory))
     return 0 if inventory.plans else EXIT_INPUT
 
 
@@ -218,104 +183,28 @@ def demo(out: Path) -> int:
     click.echo(f"synthetic case in {case}", err=True)
     result = pe.evaluate(pe.load(case), "hcc-zhai2025")
     _write_evaluation(out / "report", set(FORMATS), result, time.time())
-    _show(pe.report.terminal.evaluation_table(result.record))
+    show(pe.report.terminal.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
 
 
-@cli.group()
-def protocol() -> None:
-    """List, show and check protocols."""
+cli.add_command(protocol_group)
 
 
-@protocol.command("list")
-def protocol_list() -> int:
-    """List the shipped protocols."""
-    for entry in pe.protocol.library.available():
-        click.echo(f"{entry.id:24s} {entry.version:8s} {entry.review:12s} {entry.title}")
-    return 0
-
-
-@protocol.command("show")
-@click.argument("name")
-def protocol_show(name: str) -> int:
-    """Print a protocol file as it is."""
-    click.echo(pe.protocol.library.load(name).text, nl=False)
-    return 0
-
-
-@protocol.command("validate")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def protocol_validate(files: tuple[Path, ...]) -> int:
-    """Check protocol files; exit code 5 if any is not valid."""
-    failed = False
-    for file in files:
-        try:
-            loaded = pe.protocol.library.load(file)
-        except pe.errors.ProtocolError as error:
-            failed = True
-            click.echo(f"invalid: {error}", err=True)
-        else:
-            click.echo(f"valid: {file.name}: {loaded.id}, sha256 {loaded.sha256}")
-    return EXIT_PROTOCOL if failed else 0
-
-
-def _case(reading: dict[str, Any]) -> pe.Case:
-    """Read the case that the reading options describe."""
-    scale = reading["relative_scale"]
-    return pe.load(
-        *reading["paths"],
-        plan=reading["plan"],
-        structures=reading["structures"],
-        dose=reading["dose"],
-        rx=_prescriptions(reading["rx"], reading["fx"]),
-        method=pe.Method(caps=reading["caps"], between=reading["between"]),
-        accept_mismatch=reading["accept_mismatch"],
-        relative_reference_gy=reading["relative_reference"],
-        relative_scale=int(scale) if scale else None,
-    )
-
-
-def _only_applicable(case: pe.Case, child_pugh: str | None) -> str:
-    """The one shipped protocol that applies to a case; none or several is for the user to say."""
-    fits = pe.applicable_protocols(case, child_pugh=child_pugh)
-    applicable = [name for name, outcome in fits.items() if outcome.status is pe.Status.PASS]
-    if len(applicable) == 1:
-        click.echo(f"protocol {applicable[0]}: the only shipped one that applies", err=True)
-        return applicable[0]
-    lines = "".join(f"\n  {name}: {outcome.reason or 'applies'}" for name, outcome in fits.items())
-    raise click.UsageError(f"choose a --protocol (an id or a YAML file); shipped are:{lines}")
-
-
-def _prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:
-    """The --rx and --fx options as one prescription, or one per target."""
-    if not given:
-        if fractions is not None:
-            raise click.UsageError("--fx states the fractions of --rx; give --rx as well")
-        return None
-    try:
-        if len(given) == 1 and not given[0][0]:
-            return pe.Rx(given[0][1], fractions)
-        if any(not target for target, _ in given):
-            raise click.UsageError("with several --rx, each names its target: --rx PTV1=55")
-        if len({target for target, _ in given}) < len(given):
-            raise click.UsageError("--rx names a target twice")
-        return {target: pe.Rx(gy, fractions) for target, gy in given}
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    """The --map options as plan name -> protocol name."""
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        plan_name, separator, protocol_name = pair.rpartition("=")
-        if not separator or not plan_name.strip() or not protocol_name.strip():
-            raise click.UsageError(f"--map {pair!r}: write PLAN=PROTOCOL, e.g. --map CTV1=CTV")
-        if plan_name.strip() in mapping:
-            raise click.UsageError(f"--map names {plan_name.strip()!r} twice")
-        mapping[plan_name.strip()] = protocol_name.strip()
-    return mapping
+def _say_protocol(result: pe.Evaluation) -> None:
+    """Say on stderr which protocol was chosen and why, and the digest of a site's own."""
+    protocol = result.record.protocol
+    tables = []
+    for each in result.record.proposals:
+        if each.is_chosen:
+            click.echo(f"protocol {each.id}: the only disease set that applies", err=True)
+        elif each.purpose == "organs" and each.outcome.status is pe.Status.PASS:
+            tables.append(each.id)
+    if tables:
+        click.echo(f"organ tables that apply as well: {', '.join(tables)}", err=True)
+    if protocol.origin != "shipped":
+        place = protocol.origin.replace("-", " ")
+        click.echo(f"protocol {protocol.id} ({place}): sha256 {protocol.sha256}", err=True)
 
 
 def _formats(text: str) -> set[str]:
@@ -337,7 +226,7 @@ def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, start
         files["metrics.csv"] = result.metrics_csv()
         files["dvh.csv"] = result.dvh_csv()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
-    _write(out, files)
+    write(out, files)
     if "html" in formats:
         result.publish_html(out / "report.html")
 
@@ -356,23 +245,6 @@ def _run(started: float) -> dict[str, Any]:
             name: metadata.version(name) for name in ("numpy", "pydicom", "shapely", "pydantic")
         },
     }
-
-
-def _write(out: Path, files: dict[str, str]) -> None:
-    """Write text files whole: a reader never sees half of one."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            part = out / f"{name}.part"
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(out / name)
-    except OSError as error:
-        raise pe.errors.ReportError(f"cannot write into {out}: {error.strerror}") from None
-
-
-def _show(renderable: Any) -> None:
-    """Print to stdout; wide enough for a table where it is no terminal."""
-    pe.report.terminal.show(renderable, width=None if sys.stdout.isatty() else 120)
 
 
 def _demo_case() -> Path:
@@ -444,7 +316,7 @@ def _report_error(error: Exception) -> int:
     click.echo("error: " + "\n".join(lines), err=True)
     if isinstance(error, kinds.UnknownStructure | kinds.AmbiguousStructure | kinds.MetricSyntax):
         return EXIT_USAGE
-    if isinstance(error, kinds.ExpressionSyntax):
+    if isinstance(error, kinds.ExpressionSyntax | kinds.UndecidedProtocol):
         return EXIT_USAGE
     return EXIT_PROTOCOL if isinstance(error, kinds.ProtocolError) else EXIT_INPUT
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from planeval import __version__
 from planeval.case import Case
+from planeval.errors import ProtocolError
 from planeval.metrics import grammar
 from planeval.model import Finding, Outcome, Severity, Status
 from planeval.model.record import (
     Attention,
+    CheckItem,
     EvaluationRecord,
     KindCount,
     PrescriptionRow,
+    Proposal,
     ProtocolSummary,
     SourceNote,
     UnjudgedOrgan,
@@ -53,16 +56,20 @@ def evaluate(
     mapping: Mapping[str, str] | None = None,
     child_pugh: str | None = None,
     allow_unverified: bool = False,
+    proposals: Sequence[Proposal] = (),
 ) -> EvaluationRecord:
     """Return the record of a case judged by a protocol.
 
     ``mapping`` is plan name -> protocol name and wins over every other match. ``child_pugh`` is a
-    class or score such as A5. ``allow_unverified`` judges rows whose source nobody has read.
+    class or score such as A5. ``allow_unverified`` shows what rows come to whose source nobody has
+    read; they stay out of the verdict. ``proposals`` are kept in the record.
 
     Raises:
+        ProtocolError: the whole set is needs-check, and ``allow_unverified`` is not given.
         UnknownStructure: ``mapping`` names a structure that the plan or the protocol has not.
         ValueError: ``child_pugh`` is no class or score.
     """
+    _refuse_unread(protocol, allow_unverified)
     data = case.data
     facts = facts_of(case.prescriptions, data.dose, child_pugh)
     matcher = Matcher(protocol.file, data, mapping)
@@ -84,7 +91,7 @@ def evaluate(
     summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
     prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
     structures = structure_rows(case, measurer, _matched(matcher.matches()))
-    counted = [one.judgement.outcome.status for one in judged if one.judgement is not None]
+    counted = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
     counts = _counts(judged)
     return EvaluationRecord(
         identity=data.identity,
@@ -103,6 +110,7 @@ def evaluate(
             protocol=summary,
             prescriptions=_target_lines(case, measurer, prescriptions, targets=targets),
         ),
+        proposals=tuple(proposals),
         rows=rows,
         information=information,
         not_judged=_not_judged(matcher, rows),
@@ -115,6 +123,15 @@ def evaluate(
             case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
         ),
     )
+
+
+def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
+    """Raise ProtocolError for a set whose numbers nobody has read in a source."""
+    if protocol.file.review.status == "needs-check" and not allow_unverified:
+        raise ProtocolError(
+            f"protocol {protocol.id} is needs-check: its numbers were recalled and nobody has read "
+            "them in their source; --allow-unverified shows what they come to, outside the verdict"
+        )
 
 
 def _options(
@@ -156,6 +173,16 @@ def _protocol_summary(protocol: Protocol, scope: Outcome) -> ProtocolSummary:
             )
             for key, source in file.sources.items()
         ),
+        purpose=file.purpose,
+        origin=protocol.origin,
+        includes=tuple(
+            f"{part.id} {part.version} ({part.origin}), sha256 {part.sha256}"
+            for part in protocol.includes
+        ),
+        checklist=tuple(
+            CheckItem(check.id, check.question, check.notes, check.source or "")
+            for check in file.checklist
+        ),
     )
 
 
@@ -166,7 +193,7 @@ def _counts(judged: Sequence[Judged]) -> tuple[KindCount, ...]:
         of_kind = [one for one in judged if one.item.kind is kind]
         if not of_kind:
             continue
-        statuses = [one.judgement.outcome.status for one in of_kind if one.judgement is not None]
+        statuses = [one.judgement.outcome.status for one in of_kind if one.judgement and one.counts]
         tally = tuple((status, statuses.count(status)) for status in Status)
         counts.append(KindCount(kind, tally, len(of_kind) - len(statuses)))
     return tuple(counts)
@@ -189,6 +216,8 @@ def _summary(counts: Sequence[KindCount]) -> str:
             words = [
                 f"{number} {_STATUS_WORDS[status]}" for status, number in count.statuses if number
             ]
+            if count.not_judged:
+                words.append(f"{count.not_judged} unverified, not counted")
             parts.append(f"{count.kind}s: {', '.join(words)}")
     return "Constraint compliance: " + ("; ".join(parts) or "nothing counted in this protocol")
 

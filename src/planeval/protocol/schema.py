@@ -8,7 +8,9 @@ file and line in every message.
 from __future__ import annotations
 
 import difflib
+import math
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -26,15 +28,18 @@ from pydantic_core import PydanticCustomError
 from planeval.errors import ExpressionSyntax, MetricSyntax
 from planeval.expression import parse as parse_expression
 from planeval.metrics import grammar
-from planeval.model.rows import RowKind
-from planeval.protocol.judge import Comparison, Tiers, parse_comparison
+from planeval.model.rows import UNVERIFIED, RowKind
+from planeval.protocol.judge import Tiers, parse_comparison
 
 __all__ = [
     "AllOf",
     "AnyOf",
     "Applies",
+    "CheckSpec",
     "GroupSpec",
+    "IncludeSpec",
     "Item",
+    "LimitTable",
     "ProtocolFile",
     "Review",
     "RowSpec",
@@ -113,15 +118,17 @@ class Review(_Strict):
 class Applies(_Strict):
     """When rows apply: inclusive ranges. ``outside: warn`` still shows values, without an outcome.
 
-    ``child_pugh`` lists classes (A, B, C) or scores (A5).
+    ``fraction_dose_gy`` is the dose a fraction of the highest prescription. ``child_pugh`` lists
+    classes (A, B, C) or scores (A5).
     """
 
     fractions: tuple[int, int] | None = Field(default=None, examples=[[20, 30]])
     total_dose_gy: tuple[float, float] | None = Field(default=None, examples=[[50, 65]])
+    fraction_dose_gy: tuple[float, float] | None = Field(default=None, examples=[[1.8, 2.0]])
     child_pugh: tuple[Annotated[str, Field(pattern=r"^(A[56]?|B[789]?|C(1[0-5])?)$")], ...] = ()
     outside: Literal["warn", "refuse"] = "warn"
 
-    @field_validator("fractions", "total_dose_gy")
+    @field_validator("fractions", "total_dose_gy", "fraction_dose_gy")
     @classmethod
     def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not 0 < value[0] <= value[1]:
@@ -133,14 +140,15 @@ class SourceSpec(_Strict):
     """Where rows come from. ``point_volume_cc`` is the volume its point doses are printed beside.
 
     ``evidence``: quoted (the words stand here), page (seen in a public page), repo2 and repo (two
-    or one transcriptions), conflict (transcriptions disagree), check (nobody has looked).
+    or one transcriptions), page+repo2 (both), conflict (transcriptions disagree), check (recalled:
+    nobody has looked).
     """
 
     doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
     citation: str = ""
     locator: str = ""
     quote: str = ""
-    evidence: Literal["quoted", "page", "repo2", "repo", "conflict", "check"]
+    evidence: Literal["quoted", "page", "page+repo2", "repo2", "repo", "conflict", "check"]
     point_volume_cc: Positive | None = None
 
     @model_validator(mode="after")
@@ -154,7 +162,7 @@ class SourceSpec(_Strict):
     @property
     def is_verified(self) -> bool:
         """Whether somebody has seen the number in some text that does not contradict another."""
-        return self.evidence not in ("conflict", "check")
+        return self.evidence not in UNVERIFIED
 
     @property
     def point_dose_volume_cc(self) -> float:
@@ -186,12 +194,96 @@ class StructureSpec(_Strict):
         return value
 
 
+class LimitLevel(_Strict):
+    """One line of a limit table: at one number, or from a number to below another."""
+
+    at: Annotated[float, Field(gt=0, le=1000)] | None = None
+    from_: Annotated[float, Field(ge=0, le=1000)] | None = Field(default=None, alias="from")
+    below: Annotated[float, Field(gt=0, le=1000)] | None = None
+    per_protocol: ComparisonText
+    acceptable: ComparisonText | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> LimitLevel:
+        if (self.at is None) == (self.from_ is None and self.below is None):
+            raise ValueError("a level needs 'at', or 'from' and 'below'")
+        if self.at is None and not (self.from_ or 0.0) < (self.below or math.inf):
+            raise ValueError("a level needs 'from' lower than 'below'")
+        _check_tiers(self.per_protocol, self.acceptable)
+        return self
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The numbers that it holds for: low, and high (itself not included unless low is high)."""
+        if self.at is not None:
+            return self.at, self.at
+        return self.from_ or 0.0, math.inf if self.below is None else self.below
+
+    @property
+    def tiers(self) -> Tiers:
+        """The comparisons of this level."""
+        return _tiers(self.per_protocol, self.acceptable)
+
+
+def _tiers(per_protocol: str, acceptable: str | None) -> Tiers:
+    outer = None if acceptable is None else parse_comparison(acceptable)
+    return Tiers(parse_comparison(per_protocol), outer)
+
+
+class LimitTable(_Strict):
+    """A limit that depends on the plan: one line for every prescription or effective volume.
+
+    ``by: prescription`` looks up the Gy of the row's prescription. ``by: effective-volume`` looks
+    up 100 x mean dose / prescription in %, the effective volume for a volume exponent n of 1, of
+    ``structure`` (the row's own without it). Where no line holds, the row does not apply.
+    """
+
+    by: Literal["prescription", "effective-volume"]
+    structure: StructureName | None = None
+    levels: tuple[LimitLevel, ...] = Field(min_length=1, max_length=50)
+
+    @model_validator(mode="after")
+    def _rising(self) -> LimitTable:
+        if self.by == "prescription" and self.structure is not None:
+            raise ValueError("'structure' belongs to a table by effective-volume; remove it")
+        spans = sorted(level.span for level in self.levels)
+        for (low, high), (after, _) in pairwise(spans):
+            if after < high or after == low:
+                raise ValueError(f"two levels of the table hold for {after:g}")
+        if len({parse_comparison(each.per_protocol).is_upper for each in self.levels}) > 1:
+            raise ValueError("the levels of a table point in different directions")
+        return self
+
+
+def _check_tiers(per_protocol: str | None, acceptable: str | None) -> None:
+    """Raise ValueError where the acceptable tier is not the wider one of the same direction."""
+    if acceptable is None:
+        return
+    if per_protocol is None:
+        raise ValueError("'acceptable' without 'per_protocol'")
+    first, second = parse_comparison(per_protocol), parse_comparison(acceptable)
+    if first.is_upper is not second.is_upper:
+        raise ValueError(
+            f"per_protocol '{first}' and acceptable '{second}' point in different directions"
+        )
+    if first.of_rx is not second.of_rx:
+        raise ValueError(
+            f"per_protocol '{first}' and acceptable '{second}' differ in what they refer to"
+        )
+    if second.is_stricter_than(first):
+        raise ValueError(
+            f"acceptable '{second}' is stricter than per_protocol '{first}'; it must be the "
+            "wider one"
+        )
+
+
 class RowSpec(_Strict):
     """One constraint or information line.
 
     ``structure`` or ``for_each: target``; ``kind`` stands on rows that are not in a group.
-    ``if_absent: not-applicable`` lets a member of an ``all`` group with ``needs_one_of`` drop out
-    where its structure is not drawn.
+    ``per_protocol`` (and ``acceptable``) are the limits, ``limits`` stands in their place where they
+    depend on the plan. ``if_absent: not-applicable`` lets a member of an ``all`` group with
+    ``needs_one_of`` drop out where its structure is not drawn.
     """
 
     id: Identifier
@@ -202,6 +294,7 @@ class RowSpec(_Strict):
     kind: RowKind | None = Field(default=None, strict=False)
     per_protocol: ComparisonText | None = None
     acceptable: ComparisonText | None = None
+    limits: LimitTable | None = None
     rx: StructureName | None = None
     outside: Literal["unknown"] = "unknown"
     if_absent: Literal["not-evaluable", "not-applicable"] = "not-evaluable"
@@ -223,34 +316,23 @@ class RowSpec(_Strict):
     def _whole(self) -> RowSpec:
         if (self.structure is None) == (self.for_each is None):
             raise ValueError(f"row '{self.id}' needs 'structure' (or 'for_each: target'), not both")
-        if self.acceptable is None:
-            return self
-        if self.per_protocol is None:
-            raise ValueError(f"row '{self.id}' has 'acceptable' without 'per_protocol'")
-        first, second = parse_comparison(self.per_protocol), parse_comparison(self.acceptable)
-        if first.is_upper is not second.is_upper:
-            raise ValueError(
-                f"row '{self.id}': per_protocol '{first}' and acceptable '{second}' point in "
-                "different directions"
-            )
-        if second.is_stricter_than(first):
-            raise ValueError(
-                f"row '{self.id}': acceptable '{second}' is stricter than per_protocol '{first}'; "
-                "it must be the wider one"
-            )
+        if self.limits is not None and (self.per_protocol or self.acceptable):
+            raise ValueError(f"row '{self.id}': 'limits' stands in place of 'per_protocol'")
+        try:
+            _check_tiers(self.per_protocol, self.acceptable)
+        except ValueError as error:
+            raise ValueError(f"row '{self.id}': {error}") from None
         return self
 
     @property
     def tiers(self) -> Tiers | None:
-        """The comparisons, None for a row that only informs."""
-        if self.per_protocol is None:
-            return None
-        return Tiers(parse_comparison(self.per_protocol), self.acceptable_comparison)
+        """The comparisons, None for a row that only informs or whose limits are a table."""
+        return None if self.per_protocol is None else _tiers(self.per_protocol, self.acceptable)
 
     @property
-    def acceptable_comparison(self) -> Comparison | None:
-        """The wider comparison, where the row has one."""
-        return None if self.acceptable is None else parse_comparison(self.acceptable)
+    def has_limit(self) -> bool:
+        """Whether the row compares its value with anything."""
+        return self.per_protocol is not None or self.limits is not None
 
 
 class GroupSpec(_Strict):
@@ -313,12 +395,35 @@ Item = Annotated[
 ]
 
 
+class IncludeSpec(_Strict):
+    """Another protocol whose rows become part of this one.
+
+    ``set`` is the id of a shipped or site protocol. ``rows`` picks outermost rows and groups by id;
+    all without it. ``kind`` makes limits of them, or takes limits down to mere information.
+    """
+
+    set: Identifier
+    rows: tuple[Identifier, ...] = ()
+    kind: RowKind | None = Field(default=None, strict=False)
+
+
+class CheckSpec(_Strict):
+    """A question that a person answers with yes or no; it never takes part in the verdict."""
+
+    id: Identifier
+    question: Text
+    notes: tuple[Text, ...] = ()
+    source: Identifier | None = None
+
+
 class ProtocolFile(_Strict):
     """A protocol.
 
-    ``opening`` are statements that head every report; ``readings`` are the choices made where the
-    sources leave room. ``prescription_alpha_beta`` are the values for the BED and EQD2 beside the
-    prescription.
+    ``purpose: disease`` is a set for a disease and fractionation, which planeval may choose by
+    itself; ``organs`` is a table of organ limits that a user asks for. ``include`` takes in rows of
+    other protocols; ``checklist`` are questions for a person. ``opening`` are statements that head
+    every report; ``readings`` are the choices made where the sources leave room.
+    ``prescription_alpha_beta`` are the values for the BED and EQD2 beside the prescription.
     """
 
     schema_: Literal["planeval.protocol/1"] = Field(alias="schema")
@@ -326,6 +431,7 @@ class ProtocolFile(_Strict):
     title: Text
     version: Identifier
     review: Review
+    purpose: Literal["disease", "organs"] = "disease"
     applies: Applies = Applies()
     dose_basis: Literal["physical"] = "physical"
     prescription_alpha_beta: tuple[Positive, ...] = (10.0, 3.0)
@@ -333,7 +439,9 @@ class ProtocolFile(_Strict):
     readings: tuple[Text, ...] = ()
     sources: dict[Identifier, SourceSpec] = Field(default_factory=dict)
     structures: dict[StructureName, StructureSpec] = Field(default_factory=dict)
-    constraints: tuple[Item, ...] = Field(min_length=1, max_length=500)
+    include: tuple[IncludeSpec, ...] = Field(default=(), max_length=50)
+    constraints: tuple[Item, ...] = Field(default=(), max_length=500)
+    checklist: tuple[CheckSpec, ...] = Field(default=(), max_length=100)
 
 
 def json_schema() -> dict[str, Any]:

@@ -38,6 +38,8 @@ from planeval.report.text import date_text, person_name, prose, script_json, vis
 from planeval.report.wording import (
     DISCLAIMER,
     KIND_WORDS,
+    ORIGIN_WORDS,
+    PURPOSE_WORDS,
     SEVERITY_ORDER,
     STATUS_WORDS,
     VERDICT_WORDS,
@@ -212,6 +214,8 @@ def _environment() -> Environment:
         "prose": prose,
         "short": lambda uid: visible(uid, LONGEST_NAME)[-8:],
         "visible": visible,
+        "origin": lambda origin: ORIGIN_WORDS.get(origin, origin),
+        "purpose": lambda purpose: PURPOSE_WORDS.get(purpose, purpose),
         "status": status_cell,
         "status_word": lambda status: STATUS_WORDS[status],
     }

@@ -21,7 +21,7 @@ from planeval.model.record import Attention, EvaluationRecord, StructureRow
 from planeval.report.cells import DASH, StatusCell, ValueCell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
 from planeval.report.text import person_name, visible
-from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
+from planeval.report.wording import DISCLAIMER, UNVERIFIED_WORD, VERDICT_WORDS
 
 __all__ = [
     "dvh_table",
@@ -73,6 +73,12 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
         names = ", ".join(visible(organ, LONGEST_NAME) for organ in organs)
         because = f" ({visible(reason)})" if reason else ""
         parts.append(Text(f"Drawn, and not judged by this protocol{because}: {names}"))
+    if record.protocol.checklist:
+        parts += [Text(), Text("To be answered by a person", style="bold")]
+        parts += [
+            Text(f"[ ] yes  [ ] no   {visible(check.question)}")
+            for check in record.protocol.checklist
+        ]
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
 
@@ -207,9 +213,12 @@ def _add_line(table: Table, line: Line) -> None:
         table.add_row(Text(f"{indent}{line.mode}: {title}"), "", "", "", "", status)
         return
     limits = [each for each in (line.per_protocol, line.acceptable) if each != DASH]
+    metric = Text(visible(line.metric, LONGEST_NAME))
+    if line.is_unverified:
+        metric.append(f"\n{UNVERIFIED_WORD}", style=STYLES["unknown"])
     table.add_row(
         Text(indent + visible(line.structure, LONGEST_NAME)),
-        Text(visible(line.metric, LONGEST_NAME)),
+        metric,
         Text("\n".join(limits) or DASH),
         _value(line.value),
         Text(line.margin.replace(" (", "\n(")),
