@@ -249,3 +249,31 @@ def test_the_console_script_speaks_utf8_into_a_pipe(export):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr.decode()
     assert b"SpinalCord" in run.stdout
+
+
+def test_protocols_are_made_compared_and_imported(tmp_path, capsys):
+    """new is valid at once, diff says what changed, import keeps a review queue."""
+    folder = tmp_path / "own"
+    assert main(["protocol", "new", "mine", "--include", "tg101-5fx", "--out", str(folder)]) == 0
+    assert main(["protocol", "new", "mine", "--out", str(folder)]) == 2
+    assert main(["protocol", "validate", str(folder / "mine.yaml")]) == 0
+    assert main(["protocol", "list", "--protocol-dir", str(folder)]) == 0
+    assert "[site, sha256" in capsys.readouterr().out
+    assert main(["protocol", "diff", "tg101-3fx", "tg101-5fx"]) == 0
+    assert "colon-max.per_protocol: < 28.2 -> < 38" in capsys.readouterr().out
+    table = tmp_path / "t.csv"
+    table.write_text("organ,metric,op,limit\nColon,Max[Gy],<,33\nColon,Max,<,x\n", encoding="utf-8")
+    assert main(["protocol", "import", str(table), "--id", "t", "--out", str(folder)]) == 0
+    assert "1 rows taken, 1 for review" in capsys.readouterr().out
+    assert (folder / "t.review.csv").read_text(encoding="utf-8").count("\n") == 2
+    table.write_text("organ\n\n", encoding="utf-8")
+    assert main(["protocol", "import", str(table), "--id", "u", "--out", str(folder)]) == 5
+
+
+def test_a_recalled_set_is_refused_and_shown_on_request(capsys):
+    """5 without the option; with it rows have outcomes, and the verdict has none: 3."""
+    arguments = ["evaluate", str(TEST_DATA / "sbrt-5fx"), "--protocol", "rtog1112-liver"]
+    assert main(arguments) == 5
+    assert "needs-check" in capsys.readouterr().err
+    assert main([*arguments, "--allow-unverified"]) == 3
+    assert "UNVERIFIED" in capsys.readouterr().out

@@ -1,1 +1,5 @@
+from . import difference as difference
+from . import importing as importing
 from . import library as library
+from . import scorecards as scorecards
+from . import tables as tables

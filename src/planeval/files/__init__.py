@@ -1,0 +1,1 @@
+"""Files of other programs: tables that people keep."""
