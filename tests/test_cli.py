@@ -125,7 +125,7 @@ def test_dvh_needs_no_plan_and_no_image(export, tmp_path, capsys):
     [
         (["evaluate", "EXPORT"], 2, "hcc-zhai2025-5fx (disease set): 20 fractions"),
         (["evaluate", "EXPORT", "--child-pugh", "D"], 2, "--child-pugh"),
-        (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--format", "pdf"], 2, "choose from"),
+        (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--format", "docx"], 2, "choose from"),
         (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--map", "CTV"], 2, "PLAN=PROTOCOL"),
         (["evaluate", "EXPORT", "--protocol", "x", "--map", "A=B", "--map", "A=C"], 2, "twice"),
         (["evaluate", "EXPORT", "--protocol", "no-such"], 5, "no-such"),
@@ -252,7 +252,7 @@ def test_the_console_script_speaks_utf8_into_a_pipe(export):
 
 
 def test_protocols_are_made_compared_and_imported(tmp_path, capsys):
-    """new is valid at once, diff says what changed, import keeps a review queue."""
+    """New is valid at once, diff says what changed, import keeps a review queue."""
     folder = tmp_path / "own"
     assert main(["protocol", "new", "mine", "--include", "tg101-5fx", "--out", str(folder)]) == 0
     assert main(["protocol", "new", "mine", "--out", str(folder)]) == 2
@@ -277,3 +277,14 @@ def test_a_recalled_set_is_refused_and_shown_on_request(capsys):
     assert "needs-check" in capsys.readouterr().err
     assert main([*arguments, "--allow-unverified"]) == 3
     assert "UNVERIFIED" in capsys.readouterr().out
+
+
+def test_pdf_and_junit_are_written_on_request(export, tmp_path):
+    """Beside the others, with the labels and the paper that were asked for."""
+    pytest.importorskip("typst")
+    arguments = ["evaluate", str(export), "--protocol", protocol_file(tmp_path, "45", "50")]
+    options = ["--format", "pdf,junit", "--language", "zh", "--paper", "letter"]
+    assert main([*arguments, *options, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert "<testsuite " in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert not (tmp_path / "out" / "report.html").exists()

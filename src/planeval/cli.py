@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,10 @@ __all__ = ["main"]
 EXIT_FAIL, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INPUT, EXIT_PROTOCOL = 1, 2, 3, 4, 5
 EXIT_DEFECT, EXIT_INTERRUPTED = 70, 130
 
-FORMATS = ("html", "json", "csv")
+FORMATS = ("html", "json", "csv", "junit", "pdf")
+DEFAULT_FORMATS = "html,json,csv"
+PAPERS = ("a4", "letter")
+LANGUAGES = ("en", "zh")
 CHILD_PUGH = ("A", "B", "C", "A5", "A6", "B7", "B8", "B9", *(f"C{n}" for n in range(10, 16)))
 FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
 
@@ -83,9 +86,30 @@ def cli(verbose: bool) -> None:
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option(
-    "--format", "formats", default="html,json,csv", show_default=True,
-    help="What to write into --out: any of html, json, csv.",
+    "--format", "formats", default=DEFAULT_FORMATS, show_default=True,
+    help="What to write into --out: any of html, json, csv, junit, pdf.",
 )  # fmt: skip
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of the labels in HTML and PDF; names and numbers stay as they are.",
+)
+@click.option(
+    "--paper",
+    type=click.Choice(PAPERS),
+    default="a4",
+    show_default=True,
+    help="Paper of the PDF.",
+)
+@click.option(
+    "--font-path",
+    "font_paths",
+    type=click.Path(path_type=Path, file_okay=False),
+    multiple=True,
+    help="A folder of fonts for the PDF, beside those of the system.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json and nothing else.")
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), default="fail", show_default=True,
@@ -99,6 +123,9 @@ def evaluate(
     child_pugh: str | None,
     out: Path | None,
     formats: str,
+    language: str,
+    paper: str,
+    font_paths: tuple[Path, ...],
     as_json: bool,
     fail_on: str,
     **reading: Any,
@@ -118,7 +145,8 @@ def evaluate(
     )
     _say_protocol(result)
     if out is not None:
-        _write_evaluation(out, wanted, result, started)
+        style = {"language": language, "paper": paper, "font_paths": font_paths}
+        _write_evaluation(out, wanted, result, started, style)
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:
@@ -182,7 +210,7 @@ def demo(out: Path) -> int:
     shutil.copytree(_demo_case(), case, dirs_exist_ok=True)
     click.echo(f"synthetic case in {case}", err=True)
     result = pe.evaluate(pe.load(case), "hcc-zhai2025")
-    _write_evaluation(out / "report", set(FORMATS), result, time.time())
+    _write_evaluation(out / "report", _formats(DEFAULT_FORMATS), result, time.time())
     show(pe.report.terminal.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
@@ -217,18 +245,29 @@ def _formats(text: str) -> set[str]:
     return wanted
 
 
-def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, started: float) -> None:
+def _write_evaluation(
+    out: Path,
+    formats: set[str],
+    result: pe.Evaluation,
+    started: float,
+    style: Mapping[str, Any] | None = None,
+) -> None:
     """Write the wanted files; run.json alone holds what belongs to this run."""
+    chosen = dict(style or {})
     files: dict[str, str] = {}
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
         files["metrics.csv"] = result.metrics_csv()
         files["dvh.csv"] = result.dvh_csv()
+    if "junit" in formats:
+        files["junit.xml"] = result.to_junit()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
     write(out, files)
     if "html" in formats:
-        result.publish_html(out / "report.html")
+        result.publish_html(out / "report.html", language=chosen.get("language", "en"))
+    if "pdf" in formats:
+        result.publish_pdf(out / "report.pdf", **chosen)
 
 
 def _run(started: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from planeval.protocol.choosing import chosen, propose
 from planeval.protocol.evaluate import evaluate as judge
 from planeval.protocol.library import load as load_protocol
 from planeval.protocol.reading import Protocol
-from planeval.report import html, tables
+from planeval.report import html, junit, pdf, tables
 from planeval.report.curves import curves_of
 
 if TYPE_CHECKING:
@@ -82,12 +82,34 @@ class Evaluation:
 
         return pd.read_csv(io.StringIO(self.metrics_csv()))
 
-    def publish_html(self, path: str | Path) -> None:
-        """Write the report as one self-contained file.
+    def publish_html(self, path: str | Path, *, language: str = "en") -> None:
+        """Write the report as one self-contained file; labels in English (en) or Chinese (zh).
 
         Raises :class:`~planeval.errors.ReportError` where it cannot be written.
         """
-        html.write_html(Path(path), self._record, self._case)
+        html.write_html(Path(path), self._record, self._case, language=language)
+
+    def publish_pdf(
+        self,
+        path: str | Path,
+        *,
+        paper: str = "a4",
+        language: str = "en",
+        font_paths: Sequence[Path] = (),
+    ) -> None:
+        """Write the report as PDF/A-3b with evaluation.json attached; paper is a4 or letter.
+
+        Raises :class:`~planeval.errors.ReportError` where typst (the extra ``pdf``) or a font is
+        missing, or the file cannot be written.
+        """
+        content = pdf.render_pdf(
+            self._record, self._case, paper=paper, language=language, font_paths=font_paths
+        )
+        pdf.write_pdf(Path(path), content)
+
+    def to_junit(self) -> str:
+        """Return JUnit XML: one test case per counted row or group."""
+        return junit.junit_xml(self._record)
 
     def __repr__(self) -> str:
         return f"Evaluation({self._record.protocol.id!r}, {self.verdict}: {self._record.summary})"
