@@ -24,7 +24,7 @@ LAYERS = [
     {"pipeline"},
     {"plot", "cohort", "service"},
     {"cli_options"},
-    {"cli_protocol"},
+    {"cli_names", "cli_protocol"},
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""

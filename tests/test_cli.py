@@ -288,3 +288,23 @@ def test_pdf_and_junit_are_written_on_request(export, tmp_path):
     assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
     assert "<testsuite " in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
     assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_names_are_suggested_reviewed_and_used(tmp_path, capsys):
+    """The file of a plan is written once, and its rows with yes are used where they fit."""
+    folder, path = tmp_path / "export", tmp_path / "names.csv"
+    folder.mkdir()
+    writer = CaseWriter(folder)
+    grid = axial_grid((20, 30, 30), spacing_mm=(2.5, 2.0, 2.0), origin_mm=(-29, -29, -25))
+    rings = prism(box_ring(12, 10), heights=[-5, -2.5, 0, 2.5, 5])
+    writer.structures([Roi("Rueckenmark 2", rings), Roi("PTV", rings, type="PTV")])
+    writer.plan([Rx("PTV", 40.0)], fractions=20)
+    writer.dose(grid, np.full(grid.shape, 40.0))
+    assert main(["names", str(folder), "--out", str(path)]) == 0
+    assert "SpinalCord ?" in capsys.readouterr().out
+    assert main(["names", str(folder), "--out", str(path)]) == 2
+    arguments = ["evaluate", str(folder), "--protocol", protocol_file(tmp_path, "45", "50")]
+    assert main([*arguments, "--names", str(path)]) == 3
+    text = path.read_text(encoding="utf-8").replace("Rueckenmark 2,,", "Rueckenmark 2,yes,")
+    path.write_text(text + "Not there,yes,Liver,,,,\n", encoding="utf-8")
+    assert main([*arguments, "--names", str(path)]) == 0

@@ -25,6 +25,7 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_names import names
 from planeval.cli_options import (
     protocol_dir_option,
     read_case,
@@ -81,6 +82,10 @@ def cli(verbose: bool) -> None:
     help='Name a structure by hand, e.g. --map "CTV肝=CTV".',
 )  # fmt: skip
 @click.option(
+    "--names", "names_file", type=click.Path(path_type=Path, dir_okay=False),
+    help="A reviewed alias file (planeval names); its rows with yes are used where they fit.",
+)  # fmt: skip
+@click.option(
     "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
     help="Child-Pugh class or score for protocols that ask for it, e.g. A or A5.",
 )  # fmt: skip
@@ -120,6 +125,7 @@ def evaluate(
     protocol_dir: Path | None,
     allow_unverified: bool,
     mapping: tuple[str, ...],
+    names_file: Path | None,
     child_pugh: str | None,
     out: Path | None,
     formats: str,
@@ -138,6 +144,7 @@ def evaluate(
         case,
         protocol,
         mapping=structure_map(mapping),
+        aliases=pe.protocol.aliases.read_aliases(names_file) if names_file else None,
         child_pugh=child_pugh,
         dose_is_complete=reading["dose"] is not None,
         allow_unverified=allow_unverified,
@@ -216,6 +223,7 @@ def demo(out: Path) -> int:
     return _exit_code(result.verdict.value, "fail")
 
 
+cli.add_command(names)
 cli.add_command(protocol_group)
 
 

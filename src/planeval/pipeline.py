@@ -15,6 +15,7 @@ from planeval.model.rows import Row, RowGroup
 from planeval.protocol.choosing import chosen, propose
 from planeval.protocol.evaluate import evaluate as judge
 from planeval.protocol.library import load as load_protocol
+from planeval.protocol.naming import candidates_of, protocol_names
 from planeval.protocol.reading import Protocol
 from planeval.report import html, junit, pdf, tables
 from planeval.report.curves import curves_of
@@ -120,6 +121,7 @@ def evaluate(
     protocol: str | Path | Protocol | None = None,
     *,
     mapping: Mapping[str, str] | None = None,
+    aliases: Mapping[str, str] | None = None,
     child_pugh: str | None = None,
     dose_is_complete: bool = False,
     allow_unverified: bool = False,
@@ -127,7 +129,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge a case by a protocol: an id, a YAML file, a loaded protocol, or the only one that fits.
 
-    ``mapping`` names structures by hand, plan name to protocol name; ``child_pugh`` such as ``A5``
+    ``mapping`` names structures by hand, plan name to protocol name; ``aliases`` does the same for
+    those of them that both the plan and the protocol have (a site's list); ``child_pugh`` such as ``A5``
     states liver function for protocols that ask for it. BEAM or FRACTION doses without an RTPLAN may
     be a part of the treatment: they are judged only where the caller says ``dose_is_complete``.
     ``allow_unverified`` shows what limits come to that nobody has read in their source, outside the
@@ -152,12 +155,19 @@ def evaluate(
     record = judge(
         case,
         loaded,
-        mapping=mapping,
+        mapping=_known_aliases(aliases or {}, case, loaded) | dict(mapping or {}),
         child_pugh=child_pugh,
         allow_unverified=allow_unverified,
         proposals=proposals,
     )
     return Evaluation(record, case)
+
+
+def _known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -> dict[str, str]:
+    """Return the aliases of which both the plan and the protocol have the name."""
+    names = set(protocol_names(protocol.file))
+    rois = {roi.name for roi in candidates_of(case.data)}
+    return {plan: name for plan, name in aliases.items() if plan in rois and name in names}
 
 
 def _only(proposals: Sequence[Proposal]) -> str:

@@ -1,3 +1,4 @@
+from . import aliases as aliases
 from . import difference as difference
 from . import importing as importing
 from . import library as library

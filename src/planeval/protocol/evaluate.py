@@ -21,6 +21,7 @@ from planeval.model.record import (
     UnjudgedOrgan,
 )
 from planeval.model.rows import MatchKind, Row, RowGroup, RowKind, StructureMatch
+from planeval.protocol.anatomy import anatomy_findings
 from planeval.protocol.applicability import applies, condition_text, facts_of
 from planeval.protocol.attention import attention_lines, own_targets, prescription_line
 from planeval.protocol.inventory import (
@@ -87,7 +88,11 @@ def evaluate(
     judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
     rows = tuple(one.item for one in judged if one.item.kind is not RowKind.INFORMATION)
     information = tuple(one.item for one in judged if one.item.kind is RowKind.INFORMATION)
-    findings = (*case.findings, *_derived_findings(matcher, measurer, judge))
+    findings = (
+        *case.findings,
+        *_derived_findings(matcher, measurer, judge),
+        *anatomy_findings(case.structures, matcher.matches()),
+    )
     summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
     prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
     structures = structure_rows(case, measurer, _matched(matcher.matches()))

@@ -18,6 +18,7 @@ from rich.text import Text
 from planeval.dose.dvh import Dvh
 from planeval.model import Finding, Severity, Value
 from planeval.model.record import Attention, EvaluationRecord, StructureRow
+from planeval.protocol.aliases import Suggestion
 from planeval.report.cells import DASH, StatusCell, ValueCell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
 from planeval.report.text import person_name, visible
@@ -28,6 +29,7 @@ __all__ = [
     "evaluation_table",
     "finding_lines",
     "inventory_table",
+    "names_table",
     "show",
     "value_table",
 ]
@@ -111,6 +113,25 @@ def dvh_table(dvhs: Iterable[Dvh]) -> Table:
             dvh.d(percent=2), dvh.max(), dvh.outside(),
         )  # fmt: skip
         table.add_row(_name(dvh.name), *(Text(value_cell(value).text) for value in values))
+    return table
+
+
+def names_table(suggestions: Iterable[Suggestion]) -> Table:
+    """Return one line per structure: what it may be called, why, and what speaks against it."""
+    table = _table("In the plan", "Type", "Volume cc", "Name", "Why, checks")
+    for each in suggestions:
+        volume = DASH if each.volume_cc is None else f"{each.volume_cc:.2f}"
+        name = each.protocol_name or DASH
+        note = Text(visible(each.why))
+        for check in each.checks:
+            note.append(f"\n! {visible(check)}", style=SEVERITIES[Severity.WARNING][1])
+        table.add_row(
+            _name(each.plan_name),
+            Text(visible(each.type, 16)),
+            Text(volume),
+            Text(name if each.is_sure or name == DASH else f"{name} ?"),
+            note,
+        )
     return table
 
 
