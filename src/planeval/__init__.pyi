@@ -1,7 +1,10 @@
 from . import errors as errors
+from . import files as files
 from . import protocol as protocol
 from . import report as report
+from . import targets as targets
 from .case import Case as Case
+from .dicom import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError
 from .loading import Inventory as Inventory
@@ -13,12 +16,20 @@ from .model import Method as Method
 from .model import Metric as Metric
 from .model import Prescription as Prescription
 from .model import Rx as Rx
+from .model import Severity as Severity
 from .model import Status as Status
 from .model import Structure as Structure
 from .model import Value as Value
 from .model import Verdict as Verdict
+from .model.margins import MarginRule as MarginRule
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .sums import plan_sum as plan_sum
+from .sums import write_dose as write_dose
+from .targets.audit import MarginAudit as MarginAudit
+from .targets.audit import margin_audit as margin_audit
+from .targets.expansion import expand as expand
+from .targets.expansion import vessel_part as vessel_part
 
 __version__: str

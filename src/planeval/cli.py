@@ -25,8 +25,11 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_expand import expand
 from planeval.cli_names import names
 from planeval.cli_options import (
+    Dose,
+    prescriptions,
     protocol_dir_option,
     read_case,
     reading_options,
@@ -35,6 +38,7 @@ from planeval.cli_options import (
     write,
 )
 from planeval.cli_protocol import protocol_group
+from planeval.cli_sum import Summing, sum_options, write_sum
 
 __all__ = ["main"]
 
@@ -67,6 +71,12 @@ def cli(verbose: bool) -> None:
 
 @cli.command()
 @reading_options
+@click.option(
+    "--with", "others", multiple=True, metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True),
+    help="Add the plan in this folder: the protocol judges the sum.",
+)  # fmt: skip
+@sum_options
 @click.option(
     "--protocol",
     help="A protocol's id, or a YAML file; without it the one disease set that applies.",
@@ -139,7 +149,7 @@ def evaluate(
     """Judge a plan by a protocol and report."""
     started = time.time()
     wanted = _formats(formats)
-    case = read_case(reading)
+    case = _whole_case(reading)
     result = pe.evaluate(
         case,
         protocol,
@@ -193,6 +203,53 @@ def dvh(
     return 0
 
 
+@cli.command("sum")
+@click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
+)  # fmt: skip
+@sum_options
+@click.option(
+    "--rx", type=Dose(), multiple=True,
+    help="Prescribed dose of the sum: 66, or one per target: --rx PTV1=66.",
+)  # fmt: skip
+@click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions of --rx.")
+@click.option("-s", "--structure", "names", multiple=True, help="A structure or an expression.")
+@click.option("-m", "--metric", "metrics", multiple=True, help="A metric, e.g. EQD2_3:Mean[Gy].")
+@click.option(
+    "--biology", default="", metavar="EQD2_AB",
+    help="Write the dose as EQD2 or BED with this alpha/beta, e.g. EQD2_3, instead of Gy.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False),
+    help="Write the sum as RTDOSE, dvh.csv and metrics.csv here.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def add_plans(
+    folders: tuple[Path, ...],
+    names: tuple[str, ...],
+    metrics: tuple[str, ...],
+    biology: str,
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Add the doses of several plans; the first folder gives frame and structures."""
+    if len(folders) < 2:
+        raise click.UsageError("give at least two folders, one a plan")
+    rx = prescriptions(options.pop("rx"), options.pop("fx"))
+    summing = Summing.taken_from({**options, "others": folders[1:]})
+    case = summing.add(pe.load(folders[0]), folders[:1], rx)
+    table = pe.report.dose_table.dose_table(case, names, metrics)
+    if out is not None:
+        write_sum(out, case, biology)
+        write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
+    if as_json:
+        click.echo(table.to_json(), nl=False)
+    else:
+        show(table.terminal())
+    return 0
+
+
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -223,6 +280,7 @@ def demo(out: Path) -> int:
     return _exit_code(result.verdict.value, "fail")
 
 
+cli.add_command(expand)
 cli.add_command(names)
 cli.add_command(protocol_group)
 
@@ -241,6 +299,16 @@ def _say_protocol(result: pe.Evaluation) -> None:
     if protocol.origin != "shipped":
         place = protocol.origin.replace("-", " ")
         click.echo(f"protocol {protocol.id} ({place}): sha256 {protocol.sha256}", err=True)
+
+
+def _whole_case(reading: dict[str, Any]) -> pe.Case:
+    """The case of the reading options and the plans to add; then --rx states the sum's."""
+    summing = Summing.taken_from(reading)
+    if not summing.others:
+        return read_case(reading)
+    rx = prescriptions(reading["rx"], reading["fx"])
+    first = read_case({**reading, "rx": (), "fx": None})
+    return summing.add(first, reading["paths"], rx)
 
 
 def _formats(text: str) -> set[str]:
@@ -267,6 +335,8 @@ def _write_evaluation(
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
         files["metrics.csv"] = result.metrics_csv()
+        if result.record.margins:
+            files["margins.csv"] = result.margins_csv()
         files["dvh.csv"] = result.dvh_csv()
     if "junit" in formats:
         files["junit.xml"] = result.to_junit()

@@ -11,7 +11,16 @@ import click
 
 import planeval as pe
 
-__all__ = ["protocol_dir_option", "read_case", "reading_options", "show", "structure_map", "write"]
+__all__ = [
+    "Dose",
+    "prescriptions",
+    "protocol_dir_option",
+    "read_case",
+    "reading_options",
+    "show",
+    "structure_map",
+    "write",
+]
 
 Command = Callable[..., Any]
 
@@ -24,7 +33,7 @@ protocol_dir_option = click.option(
 )
 
 
-class _Number(click.ParamType[tuple[str, float]]):
+class Dose(click.ParamType[tuple[str, float]]):
     """A positive number with an optional target: ``55`` or ``PTV1=55``."""
 
     name = "[TARGET=]GY"
@@ -32,6 +41,7 @@ class _Number(click.ParamType[tuple[str, float]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, float]:
+        """Return target (empty without one) and dose."""
         target, _, number = str(value).rpartition("=")
         try:
             return target.strip(), float(number)
@@ -47,7 +57,7 @@ def reading_options(command: Command) -> Command:
         click.option("--structures", help="Choose the structure set by UID, label or path."),
         click.option("--dose", help="Choose the dose by UID or path."),
         click.option(
-            "--rx", type=_Number(), multiple=True,
+            "--rx", type=Dose(), multiple=True,
             help="Prescribed dose: 55, or one per target: --rx PTV1=55 --rx PTV2=50.",
         ),
         click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions."),
@@ -85,7 +95,7 @@ def read_case(reading: dict[str, Any]) -> pe.Case:
         plan=reading["plan"],
         structures=reading["structures"],
         dose=reading["dose"],
-        rx=_prescriptions(reading["rx"], reading["fx"]),
+        rx=prescriptions(reading["rx"], reading["fx"]),
         method=pe.Method(caps=reading["caps"], between=reading["between"]),
         accept_mismatch=reading["accept_mismatch"],
         relative_reference_gy=reading["relative_reference"],
@@ -93,7 +103,7 @@ def read_case(reading: dict[str, Any]) -> pe.Case:
     )
 
 
-def _prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:
+def prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:
     """The --rx and --fx options as one prescription, or one per target."""
     if not given:
         if fractions is not None:

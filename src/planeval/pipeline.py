@@ -73,6 +73,10 @@ class Evaluation:
         """Return metrics.csv: one line per row and companion value."""
         return tables.metrics_csv(self._record)
 
+    def margins_csv(self) -> str:
+        """Return margins.csv: one line per margin audit and axis."""
+        return tables.margins_csv(self._record)
+
     def dvh_csv(self) -> str:
         """Return dvh.csv: the cumulative DVH of every structure."""
         return tables.dvh_csv(curves_of(self._case, self._record))

@@ -109,7 +109,7 @@ class Dvh:
         """
         return self._dose_value(
             lambda curve: curve.mean_gy,
-            lambda curve: (curve.mean_gy, curve.mean_gy),
+            lambda curve: curve.mean_band_gy or (curve.mean_gy, curve.mean_gy),
             lambda: (self._mean_with_cold_outside(), math.inf),
             "Mean",
         )
@@ -121,7 +121,7 @@ class Dvh:
         """
         found = self._dose_value(
             lambda curve: curve.max_gy,
-            lambda curve: (curve.max_gy, float(curve.bound_gy[-1])),
+            lambda curve: (curve.max_gy, curve.corners_gy[1]),
             lambda: (self._max(), math.inf),
             "Max",
         )
@@ -134,7 +134,7 @@ class Dvh:
         """Smallest dose proven at a point of the closed solid; the band starts at the lowest corner."""
         return self._dose_value(
             lambda curve: curve.min_gy,
-            lambda curve: (float(curve.bound_gy[0]), curve.min_gy),
+            lambda curve: (curve.corners_gy[0], curve.min_gy),
             lambda: (0.0, self._min()),
             "Min",
         )
@@ -344,5 +344,5 @@ def _cold_dose(curve: Curve, hot_cc: float) -> float:
 
 def _cold_bounds(curve: Curve, hot_cc: float) -> Interval:
     if hot_cc <= 0:
-        return curve.max_gy, float(curve.bound_gy[-1])
+        return curve.max_gy, curve.corners_gy[1]
     return curve.dose_bounds(hot_cc)

@@ -39,13 +39,24 @@ def between_shapes(
     if lower.equals_exact(upper, 0.0):
         yield low_mm, high_mm, lower
         return
-    u, v = _raster(shapely.union(lower, upper))
-    below, above = _signed_distance(lower, u, v), _signed_distance(upper, u, v)
+    blend = Blend(lower, upper)
     for index in range(SUB_SLABS):
-        fraction = (index + 0.5) / SUB_SLABS
-        area = _outline((1 - fraction) * below + fraction * above, u, v)
+        area = blend.at((index + 0.5) / SUB_SLABS)
         if not area.is_empty:
             yield float(edges[index]), float(edges[index + 1]), area
+
+
+class Blend:
+    """Shapes on the way from one area to another."""
+
+    def __init__(self, lower: Area, upper: Area) -> None:
+        self._u, self._v = _raster(shapely.box(*shapely.total_bounds([lower, upper])))
+        self._below, self._above = _signed_distances((lower, upper), self._u, self._v)
+
+    def at(self, fraction: float) -> Area:
+        """Return the shape at a fraction of the way, 0 to 1."""
+        field = (1 - fraction) * self._below + fraction * self._above
+        return _outline(field, self._u, self._v)
 
 
 def tapered_end(end_mm: float, tip_mm: float, area: Area) -> Iterator[tuple[float, float, Area]]:
@@ -76,26 +87,48 @@ def _raster(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     )
 
 
-def _signed_distance(
-    area: Area, u: NDArray[np.float64], v: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Distance to the outline, positive inside, shape (v, u)."""
-    from scipy.spatial import KDTree  # noqa: PLC0415 - heavy, and rarely needed
+def _signed_distances(
+    areas: tuple[Area, Area], u: NDArray[np.float64], v: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Distances to two outlines, positive inside, each of shape (v, u).
+
+    Where both are inside or both outside, at more than a node from any change, the distance only
+    needs its sign: no shape between the two has an outline there.
+    """
+    from scipy.ndimage import binary_dilation  # noqa: PLC0415 - heavy, and rarely needed
 
     uu, vv = np.meshgrid(u, v)
+    shapely.prepare(areas)
+    inside = [np.asarray(shapely.contains_xy(area, uu, vv)) for area in areas]
+    near = inside[0] != inside[1]
+    for mask in inside:
+        near[:, 1:] |= mask[:, 1:] != mask[:, :-1]
+        near[1:] |= mask[1:] != mask[:-1]
+    near = binary_dilation(near, iterations=2)
+    nodes = np.column_stack([uu[near], vv[near]])
+    reach = float(u[-1] - u[0] + v[-1] - v[0])
+    fields = []
+    for area, mask in zip(areas, inside, strict=True):
+        field = np.full(uu.shape, reach)
+        field[near] = _distance(area, nodes, u[1] - u[0])
+        fields.append(np.where(mask, field, -field))
+    return fields
+
+
+def _distance(area: Area, nodes: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Distance of nodes to an outline."""
+    from scipy.spatial import KDTree  # noqa: PLC0415 - heavy, and rarely needed
+
     start, end = _edges(area)
-    place, edge = _points_along(start, end, (u[1] - u[0]) / 2)
-    nodes = np.column_stack([uu.ravel(), vv.ravel()])
-    _distance, nearest = KDTree(place).query(nodes)
+    place, edge = _points_along(start, end, step / 2)
+    _far, nearest = KDTree(place).query(nodes)
     # the nearest outline point lies on the edge of the nearest sample, or on the one beyond its end
     one = edge[nearest]
     other = edge[np.minimum(nearest + 1, len(edge) - 1)]
     before = edge[np.maximum(nearest - 1, 0)]
-    distance = np.minimum.reduce(
+    return np.minimum.reduce(
         [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
-    ).reshape(uu.shape)
-    shapely.prepare(area)
-    return np.asarray(np.where(shapely.contains_xy(area, uu, vv), distance, -distance))
+    )
 
 
 def _edges(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

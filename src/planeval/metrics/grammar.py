@@ -15,6 +15,11 @@ DC700cc, DC5%             %, cc, mm3        Gy, cGy, %   dose that the coldest p
 V20Gy, V95%               Gy, cGy, %        cc, %        volume at or above the dose
 CV5Gy, CV95%              Gy, cGy, %        cc, %        volume below the dose
 OutsideDoseGrid                             cc, %        volume without a known dose
+HI                                          none         homogeneity of a target
+PaddickCI, RTOGCI                           none         conformity to a target
+GradientIndex, R50                          none         fall-off around a target
+D2cm                                        %, Gy        dose 2 cm away from a target
+PIV, TVPIV                                  cc           prescription isodose, target inside it
 ========================  ================  ===========  ==========================================
 
 A share of volume (%) is above 0 and at most 100; a share of dose is of the prescription and needs
@@ -55,6 +60,7 @@ class _Form:
     answer: tuple[Unit, ...]
     example: str
     note: str = ""
+    is_index: bool = False
 
     @property
     def takes_volume(self) -> bool:
@@ -62,7 +68,7 @@ class _Form:
 
     @property
     def has_dose(self) -> bool:
-        return Unit.GY in self.argument + self.answer
+        return Unit.GY in self.argument + self.answer and not self.is_index
 
     def converted(self, quantity: str) -> _Form:
         """Return the form for EQD2 or BED: without shares of a prescribed dose."""
@@ -89,6 +95,19 @@ _FORMS = {
     MetricKind.VOLUME_AT_DOSE: _Form(_DOSE, _VOLUME, "V20Gy[cc]"),
     MetricKind.COLD_VOLUME_AT_DOSE: _Form(_DOSE, _VOLUME, "CV5Gy[cc]"),
     MetricKind.OUTSIDE: _Form((), _VOLUME, "OutsideDoseGrid[cc]"),
+    **{
+        kind: _Form((), (Unit.NONE,), str(kind), is_index=True)
+        for kind in (
+            MetricKind.HOMOGENEITY,
+            MetricKind.PADDICK,
+            MetricKind.RTOG_CONFORMITY,
+            MetricKind.GRADIENT,
+            MetricKind.R50,
+        )
+    },
+    MetricKind.D2CM: _Form((), (Unit.PERCENT, *_DOSE[:2]), "D2cm[%]", is_index=True),
+    MetricKind.PRESCRIBED_ISODOSE: _Form((), (Unit.CC,), "PIV[cc]", is_index=True),
+    MetricKind.COVERED_TARGET: _Form((), (Unit.CC,), "TVPIV[cc]", is_index=True),
 }
 
 
@@ -145,7 +164,8 @@ def _read(scan: _Scan, allow_bare_biology: bool) -> Metric:
     form = _FORMS[kind]
     if biology is not None:
         if not form.has_dose:
-            raise _Fault(start, f"{kind} is no dose and has no {biology.quantity}")
+            what = "an index of physical dose" if form.is_index else "no dose"
+            raise _Fault(start, f"{kind} is {what} and has no {biology.quantity}")
         form = form.converted(biology.quantity)
     argument = _read_argument(scan, kind, form)
     unit = _read_answer(scan, kind, form)
@@ -301,7 +321,8 @@ def _candidates(loose: re.Match[str], kind: MetricKind) -> Iterator[str]:
         units = [choice for choice in form.argument if choice not in _BASE_UNIT] or [None]
     answers = [answer] if answer in form.answer else form.answer[:1]
     for written, wanted in product(units, answers):
-        yield f"{prefix}{kind}{number}{written or ''}[{wanted}]"
+        bracket = "" if wanted is Unit.NONE else f"[{wanted}]"
+        yield f"{prefix}{kind}{number}{written or ''}{bracket}"
 
 
 def _example(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from planeval.model.case import Identity, Source
 from planeval.model.finding import Finding, Severity
+from planeval.model.margins import MarginRow
 from planeval.model.method import Method
 from planeval.model.outcome import Outcome, Status, Verdict
 from planeval.model.plain import json_text, plain
@@ -29,6 +30,7 @@ from planeval.model.rows import (
     RowKind,
     StructureMatch,
 )
+from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.model.value import Value
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "LimitMark",
     "LimitText",
     "Margin",
+    "MarginRow",
     "MatchKind",
     "PlanSummary",
     "PointRow",
@@ -55,8 +58,11 @@ __all__ = [
     "RowGroup",
     "RowKind",
     "SourceNote",
+    "Spill",
     "StructureMatch",
     "StructureRow",
+    "TargetRow",
+    "TargetValue",
     "TpsRow",
     "UnjudgedOrgan",
 ]
@@ -307,8 +313,9 @@ class EvaluationRecord:
 
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
-    ordered, most urgent first. ``proposals`` are the protocols that were looked at where planeval
-    chose by itself.
+    ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
+    targets' coverage and indices, for information. ``proposals`` are the protocols that were looked
+    at where planeval chose by itself.
     """
 
     identity: Identity
@@ -331,6 +338,8 @@ class EvaluationRecord:
     matches: tuple[StructureMatch, ...]
     findings: tuple[Finding, ...]
     provenance: Provenance
+    margins: tuple[MarginRow, ...] = ()
+    targets: tuple[TargetRow, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     schema: str = SCHEMA
 

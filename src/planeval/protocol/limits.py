@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from planeval.metrics import grammar
 from planeval.model import Metric, Outcome, Status, Value
 from planeval.protocol.judge import Tiers
-from planeval.protocol.schema import LimitLevel, LimitTable, RowSpec
+from planeval.protocol.limit_table import LimitLevel, LimitTable
+from planeval.protocol.schema import RowSpec
 
-__all__ = ["Limits", "limits_of", "needs_prescription"]
+__all__ = ["Limits", "limit_needs_prescription", "limits_of"]
 
 _SLACK = 1e-6
 """Arithmetic noise of a prescription such as 25 x 2.6 Gy, far below any printed digit."""
@@ -27,7 +28,7 @@ class Limits:
     notes: tuple[str, ...] = ()
 
 
-def needs_prescription(spec: RowSpec) -> bool:
+def limit_needs_prescription(spec: RowSpec) -> bool:
     """Whether the limits of a row depend on the prescription."""
     return spec.limits is not None or (spec.tiers is not None and spec.tiers.of_rx)
 
@@ -44,7 +45,7 @@ def limits_of(
     ``rx_gy`` is the row's prescription, ``no_rx`` the reason where it has none; ``ask`` measures a
     metric of a structure of the protocol (None is the row's own).
     """
-    if not needs_prescription(spec):
+    if not limit_needs_prescription(spec):
         return Limits(spec.tiers)
     if rx_gy is None:
         return Limits(

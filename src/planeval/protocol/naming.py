@@ -285,6 +285,7 @@ def protocol_names(file: ProtocolFile) -> list[str]:
     """Return every name that a protocol uses or defines."""
     rows = [row for item in file.constraints for row in rows_of(item)]
     names = [name for row in rows for name in (row.structure, row.rx) if name]
+    names += [name for entry in file.margins for name in entry.structures]
     names += [*file.structures, "GTV"]
     names += [spec.rx for spec in file.structures.values() if spec.rx]
     for spec in file.structures.values():

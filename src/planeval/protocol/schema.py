@@ -7,29 +7,33 @@ file and line in every message.
 
 from __future__ import annotations
 
-import difflib
 import math
 from datetime import date
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from planeval.errors import ExpressionSyntax, MetricSyntax
+from planeval.errors import ExpressionSyntax
 from planeval.expression import parse as parse_expression
-from planeval.metrics import grammar
+from planeval.model.margins import MarginRule
 from planeval.model.rows import UNVERIFIED, RowKind
-from planeval.protocol.judge import Tiers, parse_comparison
+from planeval.protocol.fields import (
+    ComparisonText,
+    Identifier,
+    MetricText,
+    Positive,
+    Strict,
+    StructureName,
+    Text,
+)
+from planeval.protocol.judge import Tiers
+from planeval.protocol.limit_table import LimitTable, check_tiers, tiers_of
 
 __all__ = [
     "AllOf",
@@ -39,7 +43,8 @@ __all__ = [
     "GroupSpec",
     "IncludeSpec",
     "Item",
-    "LimitTable",
+    "MarginSpec",
+    "MarginValues",
     "ProtocolFile",
     "Review",
     "RowSpec",
@@ -49,59 +54,9 @@ __all__ = [
 ]
 
 _TG101_DOI = "10.1118/1.3438081"
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-StructureName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _checked_comparison(text: str) -> str:
-    parse_comparison(text)
-    return text
-
-
-def _checked_metric(text: str) -> str:
-    try:
-        grammar.parse(text, allow_bare_biology=True)
-    except MetricSyntax as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-ComparisonText = Annotated[
-    str, Field(examples=["<= 18", ">= 300", "< 10"]), AfterValidator(_checked_comparison)
-]
-MetricText = Annotated[
-    str,
-    Field(json_schema_extra=grammar.json_schema(allow_bare_biology=True)),
-    AfterValidator(_checked_metric),
-]
-Positive = Annotated[float, Field(gt=0, le=1000)]
-
-
-class _Strict(BaseModel):
-    """A mapping of known keys; an unknown one is an error with a suggestion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=False
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data if isinstance(data, dict) else ():
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key '{key}'; {hint}",
-                    {"key": str(key)[:80], "hint": hint},
-                )
-        return data
-
-
-class Review(_Strict):
+class Review(Strict):
     """Who has read the rows in their sources. Only ``reviewed`` needs a name and a date."""
 
     status: Literal["reviewed", "draft", "needs-check"]
@@ -115,7 +70,7 @@ class Review(_Strict):
         return self
 
 
-class Applies(_Strict):
+class Applies(Strict):
     """When rows apply: inclusive ranges. ``outside: warn`` still shows values, without an outcome.
 
     ``fraction_dose_gy`` is the dose a fraction of the highest prescription. ``child_pugh`` lists
@@ -136,7 +91,7 @@ class Applies(_Strict):
         return value
 
 
-class SourceSpec(_Strict):
+class SourceSpec(Strict):
     """Where rows come from. ``point_volume_cc`` is the volume its point doses are printed beside.
 
     ``evidence``: quoted (the words stand here), page (seen in a public page), repo2 and repo (two
@@ -170,7 +125,7 @@ class SourceSpec(_Strict):
         return self.point_volume_cc or (0.035 if self.doi == _TG101_DOI else 0.03)
 
 
-class StructureSpec(_Strict):
+class StructureSpec(Strict):
     """A name of the protocol: how to derive or find it, and what belongs to it.
 
     ``role: gtv`` is the union of all GTVs including thrombus; it is the default for the name GTV.
@@ -194,90 +149,7 @@ class StructureSpec(_Strict):
         return value
 
 
-class LimitLevel(_Strict):
-    """One line of a limit table: at one number, or from a number to below another."""
-
-    at: Annotated[float, Field(gt=0, le=1000)] | None = None
-    from_: Annotated[float, Field(ge=0, le=1000)] | None = Field(default=None, alias="from")
-    below: Annotated[float, Field(gt=0, le=1000)] | None = None
-    per_protocol: ComparisonText
-    acceptable: ComparisonText | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> LimitLevel:
-        if (self.at is None) == (self.from_ is None and self.below is None):
-            raise ValueError("a level needs 'at', or 'from' and 'below'")
-        if self.at is None and not (self.from_ or 0.0) < (self.below or math.inf):
-            raise ValueError("a level needs 'from' lower than 'below'")
-        _check_tiers(self.per_protocol, self.acceptable)
-        return self
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """The numbers that it holds for: low, and high (itself not included unless low is high)."""
-        if self.at is not None:
-            return self.at, self.at
-        return self.from_ or 0.0, math.inf if self.below is None else self.below
-
-    @property
-    def tiers(self) -> Tiers:
-        """The comparisons of this level."""
-        return _tiers(self.per_protocol, self.acceptable)
-
-
-def _tiers(per_protocol: str, acceptable: str | None) -> Tiers:
-    outer = None if acceptable is None else parse_comparison(acceptable)
-    return Tiers(parse_comparison(per_protocol), outer)
-
-
-class LimitTable(_Strict):
-    """A limit that depends on the plan: one line for every prescription or effective volume.
-
-    ``by: prescription`` looks up the Gy of the row's prescription. ``by: effective-volume`` looks
-    up 100 x mean dose / prescription in %, the effective volume for a volume exponent n of 1, of
-    ``structure`` (the row's own without it). Where no line holds, the row does not apply.
-    """
-
-    by: Literal["prescription", "effective-volume"]
-    structure: StructureName | None = None
-    levels: tuple[LimitLevel, ...] = Field(min_length=1, max_length=50)
-
-    @model_validator(mode="after")
-    def _rising(self) -> LimitTable:
-        if self.by == "prescription" and self.structure is not None:
-            raise ValueError("'structure' belongs to a table by effective-volume; remove it")
-        spans = sorted(level.span for level in self.levels)
-        for (low, high), (after, _) in pairwise(spans):
-            if after < high or after == low:
-                raise ValueError(f"two levels of the table hold for {after:g}")
-        if len({parse_comparison(each.per_protocol).is_upper for each in self.levels}) > 1:
-            raise ValueError("the levels of a table point in different directions")
-        return self
-
-
-def _check_tiers(per_protocol: str | None, acceptable: str | None) -> None:
-    """Raise ValueError where the acceptable tier is not the wider one of the same direction."""
-    if acceptable is None:
-        return
-    if per_protocol is None:
-        raise ValueError("'acceptable' without 'per_protocol'")
-    first, second = parse_comparison(per_protocol), parse_comparison(acceptable)
-    if first.is_upper is not second.is_upper:
-        raise ValueError(
-            f"per_protocol '{first}' and acceptable '{second}' point in different directions"
-        )
-    if first.of_rx is not second.of_rx:
-        raise ValueError(
-            f"per_protocol '{first}' and acceptable '{second}' differ in what they refer to"
-        )
-    if second.is_stricter_than(first):
-        raise ValueError(
-            f"acceptable '{second}' is stricter than per_protocol '{first}'; it must be the "
-            "wider one"
-        )
-
-
-class RowSpec(_Strict):
+class RowSpec(Strict):
     """One constraint or information line.
 
     ``structure`` or ``for_each: target``; ``kind`` stands on rows that are not in a group.
@@ -319,7 +191,7 @@ class RowSpec(_Strict):
         if self.limits is not None and (self.per_protocol or self.acceptable):
             raise ValueError(f"row '{self.id}': 'limits' stands in place of 'per_protocol'")
         try:
-            _check_tiers(self.per_protocol, self.acceptable)
+            check_tiers(self.per_protocol, self.acceptable)
         except ValueError as error:
             raise ValueError(f"row '{self.id}': {error}") from None
         return self
@@ -327,7 +199,7 @@ class RowSpec(_Strict):
     @property
     def tiers(self) -> Tiers | None:
         """The comparisons, None for a row that only informs or whose limits are a table."""
-        return None if self.per_protocol is None else _tiers(self.per_protocol, self.acceptable)
+        return None if self.per_protocol is None else tiers_of(self.per_protocol, self.acceptable)
 
     @property
     def has_limit(self) -> bool:
@@ -335,7 +207,7 @@ class RowSpec(_Strict):
         return self.per_protocol is not None or self.limits is not None
 
 
-class GroupSpec(_Strict):
+class GroupSpec(Strict):
     """Rows and groups under ``any:`` (OR) or ``all:`` (AND).
 
     ``needs_one_of`` names members of an ``all`` group of which at least one must be drawn.
@@ -360,7 +232,7 @@ class GroupSpec(_Strict):
         return self
 
 
-class AnyOf(_Strict):
+class AnyOf(Strict):
     """An OR group."""
 
     any: GroupSpec
@@ -372,7 +244,7 @@ class AnyOf(_Strict):
         return self
 
 
-class AllOf(_Strict):
+class AllOf(Strict):
     """An AND group."""
 
     all: GroupSpec
@@ -395,7 +267,7 @@ Item = Annotated[
 ]
 
 
-class IncludeSpec(_Strict):
+class IncludeSpec(Strict):
     """Another protocol whose rows become part of this one.
 
     ``set`` is the id of a shipped or site protocol. ``rows`` picks outermost rows and groups by id;
@@ -407,7 +279,7 @@ class IncludeSpec(_Strict):
     kind: RowKind | None = Field(default=None, strict=False)
 
 
-class CheckSpec(_Strict):
+class CheckSpec(Strict):
     """A question that a person answers with yes or no; it never takes part in the verdict."""
 
     id: Identifier
@@ -416,7 +288,91 @@ class CheckSpec(_Strict):
     source: Identifier | None = None
 
 
-class ProtocolFile(_Strict):
+MarginMm = Annotated[float, Field(ge=0, le=100)]
+MarginRange = MarginMm | tuple[MarginMm, MarginMm | None]
+
+
+class MarginValues(Strict):
+    """Margins in mm: a number, ``[low, high]``, or ``[low, null]`` for low or more.
+
+    Either ``all``, or ``axial`` and ``cranio_caudal``, or the six patient axes.
+    """
+
+    all: MarginRange | None = None
+    axial: MarginRange | None = None
+    cranio_caudal: MarginRange | None = None
+    left: MarginRange | None = None
+    right: MarginRange | None = None
+    anterior: MarginRange | None = None
+    posterior: MarginRange | None = None
+    superior: MarginRange | None = None
+    inferior: MarginRange | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> MarginValues:
+        given = tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+        if given not in (("all",), ("axial", "cranio_caudal"), _SIX_AXES):
+            raise ValueError(
+                "margins need 'all', or 'axial' and 'cranio_caudal', or all six of "
+                f"{', '.join(_SIX_AXES)} (found: {', '.join(given) or 'nothing'})"
+            )
+        for name in given:
+            low, high = self.ends(name)
+            if not low <= high:
+                raise ValueError(f"the margin '{name}' needs low <= high")
+        return self
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """Return the least and the most margin under a key, infinity for no upper end."""
+        value: float | tuple[float, float | None] = getattr(self, name)
+        if not isinstance(value, tuple):
+            return (value, value)
+        return (value[0], math.inf if value[1] is None else value[1])
+
+    def rule(self, name: str) -> MarginRule:
+        """Return the rule that these margins are."""
+        if self.all is not None:
+            return MarginRule.of(self.ends("all"), name=name)
+        if self.axial is not None:
+            return MarginRule.of(self.ends("axial"), self.ends("cranio_caudal"), name=name)
+        return MarginRule(*(self.ends(axis) for axis in _SIX_AXES), name=name)
+
+
+_SIX_AXES = ("left", "right", "anterior", "posterior", "superior", "inferior")
+
+
+class MarginSpec(Strict):
+    """A margin audit: which margin ``outer`` has around ``inner``, and against which rule.
+
+    Without ``mm`` only containment is judged. ``clipped_by`` may cut the outer structure (liver
+    edge, skin, an avoided organ). Only the kinds limit and recommendation count in the verdict.
+    """
+
+    id: Identifier
+    title: str = ""
+    outer: StructureName
+    inner: StructureName
+    kind: Literal["limit", "recommendation", "information"] = "information"
+    mm: MarginValues | None = None
+    tolerance_mm: Annotated[float, Field(gt=0, le=50)] = 2.0
+    thrombus: StructureName | None = None
+    clipped_by: tuple[StructureName, ...] = ()
+    source: Identifier | None = None
+    notes: tuple[Text, ...] = ()
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Every structure name of the entry."""
+        optional = (self.thrombus,) if self.thrombus else ()
+        return (self.outer, self.inner, *optional, *self.clipped_by)
+
+    @property
+    def rule(self) -> MarginRule | None:
+        """The rule, None where there is only containment to judge."""
+        return None if self.mm is None else self.mm.rule(self.id)
+
+
+class ProtocolFile(Strict):
     """A protocol.
 
     ``purpose: disease`` is a set for a disease and fractionation, which planeval may choose by
@@ -441,6 +397,7 @@ class ProtocolFile(_Strict):
     structures: dict[StructureName, StructureSpec] = Field(default_factory=dict)
     include: tuple[IncludeSpec, ...] = Field(default=(), max_length=50)
     constraints: tuple[Item, ...] = Field(default=(), max_length=500)
+    margins: tuple[MarginSpec, ...] = Field(default=(), max_length=20)
     checklist: tuple[CheckSpec, ...] = Field(default=(), max_length=100)
 
 
