@@ -28,6 +28,7 @@ from planeval.expression import resolve_text
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import measure, needs_prescription, no_prescription, widened
 from planeval.metrics.indices import Surroundings, body_beyond, measure_index, spilled
+from planeval.metrics.ntcp import LkbSet, complication_probability
 from planeval.metrics.recognition import body_of, is_inside, targets_of
 from planeval.model import (
     Biology,
@@ -197,6 +198,19 @@ class Case:
             far=lambda: self._far_from(target),
         )
         return measure_index(metric, target, around, rx_gy or math.nan)
+
+    def ntcp(self, parameters: LkbSet, structure: str | Structure) -> Value:
+        """Return what a published parameter set estimates for a structure, in percent.
+
+        Model output for information. Undefined outside the fractionation that the set was fitted to,
+        which the prescriptions of the case say, and where fractions are unknown.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        reason = obstacle(self._needed_dose())
+        if reason:
+            return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
+        doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
+        return complication_probability(parameters, self._dvh(solid, parameters.biology), doses)
 
     def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
         """Return the parts of a prescription isodose that touch none of the case's targets.

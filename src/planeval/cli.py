@@ -334,10 +334,7 @@ def _write_evaluation(
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
-        files["metrics.csv"] = result.metrics_csv()
-        if result.record.margins:
-            files["margins.csv"] = result.margins_csv()
-        files["dvh.csv"] = result.dvh_csv()
+        files |= result.csv_files()
     if "junit" in formats:
         files["junit.xml"] = result.to_junit()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"

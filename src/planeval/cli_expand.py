@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,16 +29,16 @@ Command = Callable[..., Any]
 
 def _options(command: Command) -> Command:
     """Declare the options, in the order in which ``--help`` shows them."""
-    text = {"metavar": "STRUCTURE"}
+    name = "STRUCTURE"
     options = [
         click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.option("--rule", required=True, help="hepatic, metastasis, or a rule file (YAML)."),
-        click.option("--gtv", required=True, **text, help='GTV: a name or an expression ("A | B").'),
-        click.option("--thrombus", **text, help="Tumour thrombus in the vessel."),
-        click.option("--vessel", **text, help="Lumen of the vessel that holds thrombus."),
+        click.option("--gtv", required=True, metavar=name, help='GTV: a name or an expression ("A | B").'),
+        click.option("--thrombus", metavar=name, help="Tumour thrombus in the vessel."),
+        click.option("--vessel", metavar=name, help="Lumen of the vessel that holds thrombus."),
         click.option("--vessel-has-thrombus", is_flag=True,
                      help="State that the vessel holds thrombus within the GTV."),
-        click.option("--crop", **text, help='Keep the CTV shell inside, e.g. "Liver | V_Portal".'),
+        click.option("--crop", metavar=name, help='Keep the CTV shell inside, e.g. "Liver | V_Portal".'),
         click.option("--avoid", multiple=True, metavar="STRUCTURE[:MM]",
                      help="Keep the CTV shell out of an organ, with a gap in mm."),
         click.option("--length", "lengths", multiple=True, metavar="NAME=MM",
@@ -46,7 +47,7 @@ def _options(command: Command) -> Command:
                      help='5, or by side: "LR 5, AP 5, SI 12". Without SI: 15 mm, with a warning.'),
         click.option("--ptv-avoid", multiple=True, metavar="STRUCTURE[:MM]",
                      help="Make PTV_Eval outside an organ; the PTV stays."),
-        click.option("--ptv-crop", **text, help="Make PTV_Eval inside; the PTV stays."),
+        click.option("--ptv-crop", metavar=name, help="Make PTV_Eval inside; the PTV stays."),
         click.option("--phase", "phases", multiple=True, metavar="[FILE::]STRUCTURE",
                      help="The GTV on another phase of the 4D-CT; several times."),
         click.option("--phase-thrombus", multiple=True, metavar="[FILE::]STRUCTURE",
@@ -62,6 +63,8 @@ def _options(command: Command) -> Command:
                      help="Set-up errors (SD in mm) for van Herk's formula instead."),
         click.option("--fx", type=click.IntRange(1, 200), help="Fractions, for --van-herk."),
         click.option("--structures", help="Choose the structure set by UID, label or path."),
+        click.option("--accept-mismatch", is_flag=True,
+                     help="Go on although a plan there refers to another structure set."),
         click.option("--out", type=click.Path(path_type=Path, file_okay=False),
                      help="Folder to write to; without it the steps are only shown."),
         click.option("--with-originals", is_flag=True,
@@ -86,7 +89,12 @@ def expand(paths: tuple[Path, ...], out: Path | None, as_json: bool, **given: An
         raise pe.errors.ReportError(
             f"{STRUCTURE_FILE} exists in {out} and is not overwritten; choose another folder"
         )
-    case = pe.load(*paths, structures=given["structures"], need_dose=False)
+    case = pe.load(
+        *paths,
+        structures=given["structures"],
+        need_dose=False,
+        accept_mismatch=given["accept_mismatch"],
+    )
     request = _request(case, given)
     try:
         targets = pe.targets.make_targets(request)
@@ -101,7 +109,7 @@ def expand(paths: tuple[Path, ...], out: Path | None, as_json: bool, **given: An
     else:
         pe.report.terminal.show(
             pe.report.target_table.target_table(record),
-            width=None if click.get_text_stream("stdout").isatty() else 120,
+            width=None if sys.stdout.isatty() else 120,
         )
         click.echo(f"written to {out}" if out else "nothing written; give --out", err=True)
     return 0
@@ -131,11 +139,19 @@ def _request(case: pe.Case, given: Mapping[str, Any]) -> Any:
         ptv_by=targets.PtvBy(by or "margin"),
         ptv_lengths=_ptv_lengths(given["ptv_margin"]),
         setup_mm=_setup(given["setup_margin"]),
-        errors=targets.Errors(*errors, given["fx"]) if errors else None,
+        errors=_errors(errors, given["fx"]),
         ptv_avoid=_avoided(case, given["ptv_avoid"]),
         ptv_crop=_optional(case, given["ptv_crop"]),
         image=case.image.grid if case.image else None,
     )
+
+
+def _errors(numbers: tuple[float, float, float] | None, fractions: int | None) -> Any:
+    """The --van-herk option as errors, None without it."""
+    if numbers is None:
+        return None
+    systematic, random, penumbra = numbers
+    return pe.targets.Errors(systematic, random, penumbra, fractions)
 
 
 def _optional(case: pe.Case, text: str | None) -> pe.Structure | None:
@@ -147,6 +163,8 @@ def _avoided(case: pe.Case, texts: Sequence[str]) -> tuple[Any, ...]:
     found = []
     for text in texts:
         name, separator, number = text.rpartition(":")
+        if text in case.structures:
+            separator = ""
         try:
             gap = float(number) if separator else None
         except ValueError:

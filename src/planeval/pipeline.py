@@ -81,6 +81,11 @@ class Evaluation:
         """Return dvh.csv: the cumulative DVH of every structure."""
         return tables.dvh_csv(curves_of(self._case, self._record))
 
+    def csv_files(self) -> dict[str, str]:
+        """Return the tables by file name; margins.csv only where the protocol asks for margins."""
+        files = {"metrics.csv": self.metrics_csv(), "dvh.csv": self.dvh_csv()}
+        return files | ({"margins.csv": self.margins_csv()} if self._record.margins else {})
+
     def to_frame(self) -> pd.DataFrame:
         """Return one tidy row per judged or information row (the columns of metrics.csv)."""
         import pandas as pd  # noqa: PLC0415 - heavy

@@ -434,3 +434,18 @@ def test_provenance(tmp_path, liver):
     roi = dataset.StructureSetROISequence[0]
     assert roi.ROIGenerationAlgorithm == "AUTOMATIC"
     assert "Liver - GTV" in roi.ROIDescription
+
+
+def test_values_that_are_not_legal_are_left_empty(tmp_path):
+    """A de-identified study date that is no date is not handed on; name and ID are, as they are."""
+    identity = Identity("P\u00e41", "Anon^肝=^", "1960", "female", "1.2", "61d6b371-5759")
+    stack = PlanarStack(AXIAL, [DrawnPlane(0, disc(9)), DrawnPlane(2, disc(9))])
+    data = CaseData(identity, {}, frame_uid="1.3")
+    written = write_structures(
+        tmp_path / "RS.dcm", [Structure("GTV", stack, origin="drawn")], like=data
+    )
+    assert [f.code for f in written.findings] == ["write-value-left-out"] * 3
+    dataset = dataset_of(written.path)
+    assert (dataset.StudyDate, dataset.PatientSex, dataset.PatientBirthDate) == ("", "", "")
+    assert dataset.PatientID == "P\u00e41"
+    assert str(dataset.PatientName) == "Anon^肝=^"

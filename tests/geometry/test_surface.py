@@ -1,5 +1,7 @@
 """Surfaces, distances and agreement of solids against closed forms and brute force."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import shapely
@@ -120,10 +122,7 @@ def test_a_derived_stack_is_measured_by_its_slabs():
     low, high = surface_of(PlanarStack(AXIAL, slabs=[slab])).bounds_mm()
     assert (low[2], high[2]) == pytest.approx((0, 40), abs=0.03)
     edges = np.linspace(-15, 15, 31)
-    slabs = [
-        Slab(float(a), float(b), disc(sphere(15)((a + b) / 2)))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    slabs = [Slab(a, b, disc(sphere(15)((a + b) / 2))) for a, b in pairwise(edges.tolist())]
     ball = surface_of(PlanarStack(AXIAL, slabs=slabs))
     distance = np.linalg.norm(ball.points().points_mm, axis=1)
     assert np.abs(distance - 15).max() < 0.6

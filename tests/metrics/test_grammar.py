@@ -27,7 +27,8 @@ GOOD = [
     "OutsideDoseGrid[%]", "EQD2_3:Mean[Gy]", "EQD2_2.5:D0.03cc[Gy]", "BED_10:V60Gy[%]",
     "BED_10:Max[cGy]", "D095.0%[Gy]", "D000100%[Gy]", "D999999cc[Gy]",
     "V0.000000001Gy[cc]", "D0.000001mm3[Gy]", "HI", "PaddickCI", "RTOGCI", "GradientIndex", "R50",
-    "D2cm[%]", "D2cm[Gy]", "PIV[cc]", "TVPIV[cc]",
+    "D2cm[%]", "D2cm[Gy]", "PIV[cc]", "TVPIV[cc]", "gEUD8[Gy]", "gEUD-10[Gy]", "gEUD0.5[%]",
+    "EQD2_3:gEUD1.03[Gy]", "Veff1[%]", "Veff0.97[%]",
 ]  # fmt: skip
 
 BAD = [
@@ -79,12 +80,16 @@ BAD = [
     ("CI", 1, r"no such metric; known are Mean, .*OutsideDoseGrid"),
     ("HI[%]", 3, r"expected the end"),
     ("paddickci", 1, r"write PaddickCI"),
-    ("gEUD8[Gy]", 1, r"no such metric"),
     ("R80", 1, r"no such metric"),
     ("PIV[%]", 5, r"expected cc as the unit of PIV"),
     ("D3cm", 3, r"expected %, cc or mm3"),
     ("D2cm", 5, r"expected the unit of the answer, \[%\]"),
     ("EQD2_3:PaddickCI", 8, r"an index of physical dose"),
+    ("gEUD[Gy]", 5, r"expected a number"),
+    ("gEUD0[Gy]", 5, r"gEUD0 is not defined"),
+    ("Veff-1[%]", 5, r"without sign"),
+    ("geud8[gy]", 1, r"write gEUD8\[Gy\]"),
+    ("EQD2_3:Veff1[%]", 8, r"is no dose and has no EQD2"),
     ("EQD2:Mean[Gy]", 5, r"alpha/beta in Gy, .*; for example EQD2_3:Mean\[Gy\]"),
     ("BED10:Mean[Gy]", 4, r"write BED_10:Mean\[Gy\]"),
     ("eqd2_3:mean[Gy]", 1, r"write EQD2_3:Mean\[Gy\]"),

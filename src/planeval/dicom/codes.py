@@ -84,6 +84,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     # written structure sets
     "write-roi-left-out": (_WARNING, "an ROI without a solid is not copied into the written file"),
     "write-number-changed": (_WARNING, "an ROI number that is not unique is replaced"),
+    "write-value-left-out": (_INFO, "a patient or study value that is not legal is left empty"),
     "write-name-changed": (_WARNING, "a name is written in another spelling"),
     "write-name-not-tg263": (_INFO, "a written name is not of TG-263 form"),
     "write-plane-without-slice": (_WARNING, "contours on planes where there is no CT slice"),

@@ -9,6 +9,7 @@ element (PS3.5 7.1.2).
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,18 @@ SERIES_NUMBER = 900
 
 _STUDY_KEYWORDS = ("StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
 """Type 2 elements of the study that a slice of the same study knows (PS3.3 C.7.2.1)."""
+
+_SHORT, _DATE = r"[^\\\x00-\x1f]{0,16}", r"([0-9]{8})?"
+_LEGAL = {
+    "PatientBirthDate": _DATE,
+    "PatientSex": "[MFO]?",
+    "StudyDate": _DATE,
+    "StudyTime": r"([0-9]{2}([0-9]{2}([0-9]{2}(\.[0-9]{1,6})?)?)?)?",
+    "ReferringPhysicianName": r"[^\\\x00-\x1f]{0,194}",
+    "StudyID": _SHORT,
+    "AccessionNumber": _SHORT,
+}
+"""What each value representation allows (PS3.5 6.2); de-identified files hold other things."""
 
 
 class _HasData(Protocol):
@@ -132,7 +145,7 @@ def write_structures(
         contouring = contour(roi.structure, grid, drawn, xor=xor)
         _report(roi, contouring, data.image, findings)
         filled.append((roi, contouring))
-    dataset = _dataset(data, filled, frame_uid, xor=xor)
+    dataset = _dataset(data, filled, frame_uid, findings, xor=xor)
     dataset.StructureSetLabel = legal_text(label, 16) or "planeval"
     dataset.StructureSetDescription = legal_text(_provenance(data, description), 1024)
     _stamp(dataset, when or datetime.now())
@@ -271,7 +284,12 @@ def _provenance(data: CaseData, description: str) -> str:
 
 
 def _dataset(
-    data: CaseData, rois: Sequence[tuple[RoiToWrite, Contouring]], frame_uid: str, *, xor: bool
+    data: CaseData,
+    rois: Sequence[tuple[RoiToWrite, Contouring]],
+    frame_uid: str,
+    findings: list[Finding],
+    *,
+    xor: bool,
 ) -> Dataset:
     """Return the data set without dates, texts and UIDs of its own."""
     study = _study(data)
@@ -281,10 +299,19 @@ def _dataset(
     dataset.Modality = "RTSTRUCT"
     identity = data.identity
     dataset.PatientName, dataset.PatientID = identity.patient_name, identity.patient_id
-    dataset.PatientBirthDate, dataset.PatientSex = identity.birth_date, identity.sex
-    dataset.StudyInstanceUID, dataset.StudyDate = identity.study_uid, identity.study_date
-    for keyword in _STUDY_KEYWORDS:
-        setattr(dataset, keyword, study.get(keyword, ""))
+    dataset.StudyInstanceUID = identity.study_uid
+    known = {
+        "PatientBirthDate": identity.birth_date,
+        "PatientSex": identity.sex,
+        "StudyDate": identity.study_date,
+        **{keyword: study.get(keyword, "") for keyword in _STUDY_KEYWORDS},
+    }
+    for keyword, text in known.items():
+        is_legal = re.fullmatch(_LEGAL[keyword], text) is not None
+        setattr(dataset, keyword, text if is_legal else "")
+        if not is_legal:
+            message = f"{keyword} of the case ({text[:40]!r}) is not legal DICOM; it is left empty"
+            findings.append(finding("write-value-left-out", message))
     dataset.SeriesNumber, dataset.InstanceNumber = SERIES_NUMBER, 1
     dataset.SeriesDescription = f"planeval {__version__} structures"
     dataset.OperatorsName = ""

@@ -19,10 +19,16 @@ __all__ = ["Element", "Lengths"]
 
 Floats = NDArray[np.float64]
 
-SAGITTA_MM = 0.01
+SAGITTA_MM = 0.02
 """Largest distance of a polygon's edge from the ellipse that it stands for."""
 
-_UNIT = np.eye(3)
+SCALLOP_MM = 0.01
+"""How much of a sum may be missing between two sections of the solid, on average."""
+
+THIN_MM = 1.0
+
+FINEST_MM, COARSEST_MM = 0.25, 4.0
+"""Smallest and largest step between two sections along the solid's surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +63,23 @@ class Element:
 
     def __init__(self, lengths: Lengths, frame: PlaneFrame) -> None:
         normal = frame.axes[2]
+        ways = [lengths.along(way) for side in frame.axes[:2] for way in (side, -side)]
+        self._widest_mm, self._narrowest_mm = max(ways), min(ways)
         self.up_mm, self.down_mm = lengths.along(normal), lengths.along(-normal)
-        surface = _surface(lengths)
-        places = np.asarray(surface @ frame.axes.T)
         self._middle: Convex | None = None
-        upright = np.abs(np.abs(normal) - _UNIT).max(axis=1) < PARALLEL_TOLERANCE
+        is_upright = np.abs(np.abs(normal) - np.eye(3)).max(axis=1) < PARALLEL_TOLERANCE
         if lengths.is_ball:
-            places = np.asarray(surface)
-            self._middle = Convex.hull(places[..., :2].reshape(-1, 2))
-        elif upright.any():
-            self._middle = Convex.hull(places[..., :2].reshape(-1, 2))
-        self._ends = _lattice_edges(places)
+            self._middle = Convex.hull(_ellipse(*(np.array(lengths.plus[:2]),) * 2))
+        elif is_upright.any():
+            across = np.flatnonzero(~is_upright)
+            plus, minus = (np.take(side, across) for side in (lengths.plus, lengths.minus))
+            patient = np.zeros((4 * _quarter(float(max(*plus, *minus))), 3))
+            patient[:, across] = _ellipse(plus, minus)
+            self._middle = Convex.hull((patient @ frame.axes.T)[:, :2])
+        else:
+            self._start, self._end = _lattice_edges(np.asarray(_surface(lengths) @ frame.axes.T))
+        reaches = [reach for reach in (self.up_mm, self.down_mm) if reach > 0]
+        self._shorter_mm = min(reaches, default=0.0)
         self._between: dict[tuple[float, float], Convex | None] = {}
 
     def between(self, low_mm: float, high_mm: float) -> Convex | None:
@@ -85,9 +97,28 @@ class Element:
             return None
         return self._middle.scaled(max(float(np.sqrt(1 - (offset / reach) ** 2)), 1e-6))
 
+    @property
+    def is_thin(self) -> bool:
+        """Whether an in-plane extent is so small that sections at the very ends of the reach count."""
+        return self._narrowest_mm < THIN_MM
+
+    def spacing_mm(self, rise_mm: float, sideways_mm: float, radius_mm: float) -> float:
+        """Return the largest step between two sections along a surface of the solid.
+
+        Between sections d apart, the sum misses d^2 / 24 (1 / r + 1 / R) on average, where r is the
+        element's radius of curvature for the surface's tilt and R the solid's.
+        """
+        across, reach = self._widest_mm, self._shorter_mm
+        if across == 0 or reach == 0:
+            return 1.0
+        length = np.hypot(rise_mm, sideways_mm)
+        tilt = (across * rise_mm / length) ** 2 + (reach * sideways_mm / length) ** 2
+        curvature = tilt**1.5 / (across * reach) ** 2 + 1 / radius_mm
+        return float(np.clip(np.sqrt(24 * SCALLOP_MM / curvature), FINEST_MM, COARSEST_MM))
+
     def _tilted(self, low_mm: float, high_mm: float) -> Convex | None:
         """The hull of the surface's vertices between two offsets, and of its edges' crossings."""
-        start, end = self._ends
+        start, end = self._start, self._end
         found = [start[(start[:, 2] >= low_mm - 1e-6) & (start[:, 2] <= high_mm + 1e-6), :2]]
         for level in {low_mm, high_mm}:
             a, b = start[:, 2] - level, end[:, 2] - level
@@ -98,12 +129,27 @@ class Element:
         return Convex.hull(points) if len(points) else None
 
 
+def _quarter(longest_mm: float) -> int:
+    """Edges that stand for a quarter of an ellipse."""
+    return max(6, int(np.ceil(np.pi / 2 * np.sqrt(longest_mm / (8 * SAGITTA_MM)))))
+
+
+def _ellipse(plus: Floats, minus: Floats) -> Floats:
+    """Points around four quarters of ellipses; their polygon has the area of the quarters."""
+    quarter = _quarter(float(max(*plus, *minus)))
+    step = np.pi / 2 / quarter
+    angle = np.arange(4 * quarter) * step
+    unit = np.column_stack([np.cos(angle), np.sin(angle)])
+    unit[np.abs(unit) < 1e-12] = 0.0
+    return np.asarray(np.sqrt(step / np.sin(step)) * np.where(unit > 0, plus, minus) * unit)
+
+
 def _surface(lengths: Lengths) -> Floats:
     """Points of the body's surface, (latitudes, longitudes, 3), in patient axes.
 
     The polygons through them have the area of the ellipses that they stand for.
     """
-    quarter = max(6, int(np.ceil(np.pi / 2 * np.sqrt(lengths.longest / (8 * SAGITTA_MM)))))
+    quarter = _quarter(lengths.longest)
     step = np.pi / 2 / quarter
     latitude = (np.arange(2 * quarter + 1) - quarter)[:, None] * step
     longitude = np.arange(4 * quarter)[None, :] * step

@@ -18,7 +18,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["between_shapes", "tapered_end"]
+__all__ = ["between_shapes", "outline", "tapered_end"]
 
 Area = Any
 
@@ -56,7 +56,7 @@ class Blend:
     def at(self, fraction: float) -> Area:
         """Return the shape at a fraction of the way, 0 to 1."""
         field = (1 - fraction) * self._below + fraction * self._above
-        return _outline(field, self._u, self._v)
+        return outline(field, self._u, self._v)
 
 
 def tapered_end(end_mm: float, tip_mm: float, area: Area) -> Iterator[tuple[float, float, Area]]:
@@ -92,19 +92,19 @@ def _signed_distances(
 ) -> list[NDArray[np.float64]]:
     """Distances to two outlines, positive inside, each of shape (v, u).
 
-    Where both are inside or both outside, at more than a node from any change, the distance only
-    needs its sign: no shape between the two has an outline there.
+    No shape between the two has an outline among nodes that all lie inside both or outside both:
+    there the distance only has its sign.
     """
-    from scipy.ndimage import binary_dilation  # noqa: PLC0415 - heavy, and rarely needed
-
     uu, vv = np.meshgrid(u, v)
-    shapely.prepare(areas)
-    inside = [np.asarray(shapely.contains_xy(area, uu, vv)) for area in areas]
+    inside = [_inside(area, u, v) for area in areas]
     near = inside[0] != inside[1]
-    for mask in inside:
-        near[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-        near[1:] |= mask[1:] != mask[:-1]
-    near = binary_dilation(near, iterations=2)
+    around = near.copy()
+    for ways in (inside[0], near):
+        for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+            change = ways[one] != ways[other]
+            around[one] |= change
+            around[other] |= change
+    near = around
     nodes = np.column_stack([uu[near], vv[near]])
     reach = float(u[-1] - u[0] + v[-1] - v[0])
     fields = []
@@ -113,6 +113,22 @@ def _signed_distances(
         field[near] = _distance(area, nodes, u[1] - u[0])
         fields.append(np.where(mask, field, -field))
     return fields
+
+
+def _inside(area: Area, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which raster nodes lie inside, by the parity of the edges to the left in their row."""
+    start, end = _edges(area)
+    step = u[1] - u[0]
+    first, last = (np.ceil((side[:, 1] - v[0]) / step).astype(int) for side in (start, end))
+    count = np.abs(last - first)
+    edge = np.repeat(np.arange(len(start)), count)
+    nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    row = np.minimum(first, last)[edge] + nth
+    share = (v[row] - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
+    crossing = start[edge, 0] + share * (end[edge, 0] - start[edge, 0])
+    column = np.ceil((crossing - u[0]) / step).astype(int)
+    crossed = np.bincount(row * len(u) + column, minlength=len(u) * len(v))
+    return np.asarray(np.cumsum(crossed.reshape(len(v), len(u)), axis=1) % 2 == 1)
 
 
 def _distance(area: Area, nodes: NDArray[np.float64], step: float) -> NDArray[np.float64]:
@@ -126,9 +142,8 @@ def _distance(area: Area, nodes: NDArray[np.float64], step: float) -> NDArray[np
     one = edge[nearest]
     other = edge[np.minimum(nearest + 1, len(edge) - 1)]
     before = edge[np.maximum(nearest - 1, 0)]
-    return np.minimum.reduce(
-        [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
-    )
+    ways = [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
+    return np.asarray(np.minimum.reduce(ways))
 
 
 def _edges(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -162,7 +177,7 @@ def _to_edge(
     return np.asarray(np.hypot(*(nodes - start - share[:, None] * along).T))
 
 
-def _outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
+def outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
     """The area where the field is positive, by even-odd of its zero lines."""
     from skimage.measure import find_contours  # noqa: PLC0415 - heavy, and rarely needed
 

@@ -26,11 +26,15 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.geometry.interpolate import Blend
+from planeval.geometry.rings import simplified
 from planeval.geometry.stack import CapReading, PlanarStack, Slab
 
-__all__ = ["Loft", "Piece", "Prism", "lofts"]
+__all__ = ["Loft", "Piece", "lofts"]
 
 Area = Any
+Spacing = Callable[[float, float, float], float]
+"""Largest step along a surface that rises by the first and runs sideways by the second length in mm,
+around a section of the third as radius."""
 
 ROUND = -np.pi
 """Half the second derivative of a sphere's section area: what two planes alone are taken for."""
@@ -47,10 +51,18 @@ DERIVED_BEYOND = 1.6
 OUTLINE_MM = 0.005
 """Outlines keep to within this distance of what was drawn or computed."""
 
-AREA_MM, SMALLEST_MM2 = 1e-4, 1e-4
+SHAPE_MM = 0.02
+"""The same for shapes between planes, whose area is set afterwards."""
+
+SMALL_MM = 0.1
+"""Offsets up to this keep the points of an outline."""
+
+AREA_MM, SMALLEST_MM2 = 1e-3, 1e-4
 """A section has its wanted area when its outline is off by this on average; smaller ones are nothing."""
 
-TIP_SHAPES = 24
+MOST_SHAPES = 30
+"""Most sections that one piece is cut into."""
+
 JOIN_MM = 1e-6
 
 
@@ -70,6 +82,8 @@ class End:
 class Piece:
     """A part of the solid between two heights."""
 
+    is_prism = False
+
     def __init__(self, low_mm: float, high_mm: float) -> None:
         self.low_mm, self.high_mm = low_mm, high_mm
         self._areas: dict[float, Area] = {}
@@ -81,7 +95,7 @@ class Piece:
             self._areas[key] = self._section(height_mm)
         return self._areas[key]
 
-    def heights(self, step_mm: float) -> NDArray[np.float64]:
+    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
         """Return heights close enough together for sections to stand for the piece."""
         raise NotImplementedError
 
@@ -89,14 +103,17 @@ class Piece:
         raise NotImplementedError
 
 
-class Prism(Piece):
+class _Prism(Piece):
     """The same section at all heights."""
+
+    is_prism = True
 
     def __init__(self, low_mm: float, high_mm: float, area: Area) -> None:
         super().__init__(min(low_mm, high_mm), max(low_mm, high_mm))
         self.area = area
 
-    def heights(self, step_mm: float) -> NDArray[np.float64]:
+    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
+        """Return both ends."""
         return np.array([self.low_mm, self.high_mm])
 
     def _section(self, height_mm: float) -> Area:
@@ -122,12 +139,14 @@ class _Between(Piece):
         self._bend = bend
         self._blend: Blend | None = None
 
-    def heights(self, step_mm: float) -> NDArray[np.float64]:
+    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
+        """Return heights in equal steps."""
         lower, upper = self._ends
         rise = self.high_mm - self.low_mm
         sideways = abs(upper.area_mm2 - lower.area_mm2) / max(lower.area.length, upper.area.length)
-        count = max(round(rise / step_mm), int(np.hypot(rise, sideways) / max(step_mm, 1.0)), 1)
-        return np.linspace(self.low_mm, self.high_mm, count + 1)
+        radius = np.sqrt(max(lower.area_mm2, upper.area_mm2) / np.pi)
+        count = int(np.ceil(np.hypot(rise, sideways) / spacing(rise, sideways, radius)))
+        return np.linspace(self.low_mm, self.high_mm, min(max(count, 1), MOST_SHAPES) + 1)
 
     def _section(self, height_mm: float) -> Area:
         lower, upper = self._ends
@@ -139,7 +158,7 @@ class _Between(Piece):
             self._blend = Blend(lower.area, upper.area)
         wanted = (1 - fraction) * lower.area_mm2 + fraction * upper.area_mm2
         wanted += self._bend * (height_mm - self.low_mm) * (height_mm - self.high_mm)
-        shape = shapely.simplify(self._blend.at(fraction), OUTLINE_MM)
+        shape = simplified(self._blend.at(fraction), SHAPE_MM)
         return _of_area(shape, max(wanted, 0.0))
 
 
@@ -150,11 +169,12 @@ class _Tip(Piece):
         super().__init__(min(end.height_mm, tip_mm), max(end.height_mm, tip_mm))
         self._end, self._tip, self._share = end, tip_mm, shares
 
-    def heights(self, step_mm: float) -> NDArray[np.float64]:
+    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
         """Dense towards the tip, so that a round end is cut in about equal steps along its surface."""
         length = self._tip - self._end.height_mm
         radius = np.sqrt(self._end.area_mm2 / np.pi)
-        count = int(np.clip(np.ceil(np.hypot(length, radius) / step_mm), 4, TIP_SHAPES))
+        steps = np.hypot(length, radius) / spacing(abs(length), radius, radius)
+        count = int(np.clip(np.ceil(steps), 4, MOST_SHAPES))
         left = 1 - np.append(np.arange(count), count - 0.25) / count
         return np.sort(self._tip - length * left**2)
 
@@ -172,16 +192,14 @@ class Loft:
     pieces: tuple[Piece, ...]
     runs: tuple[tuple[float, float], ...]
 
-    def at(self, height_mm: float) -> Area:
-        """Return the section of the solid at a height."""
-        found = {
-            id(area): area
+    def at(self, height_mm: float) -> list[Area]:
+        """Return the sections of all pieces at a height, each once."""
+        found = [
+            piece.at(height_mm)
             for piece in self.pieces
             if piece.low_mm <= height_mm <= piece.high_mm
-            for area in [piece.at(height_mm)]
-        }
-        areas = [area for area in found.values() if not area.is_empty]
-        return areas[0] if len(areas) == 1 else shapely.union_all(areas)
+        ]
+        return list({id(area): area for area in found}.values())
 
 
 def lofts(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> dict[CapReading, Loft]:
@@ -290,7 +308,7 @@ class _Workshop:
 
 
 def _parts(area: Area) -> tuple[Area, ...]:
-    simple = shapely.simplify(area, OUTLINE_MM)
+    simple = simplified(area, OUTLINE_MM)
     return tuple(part for part in shapely.get_parts(simple) if part.area > 0)
 
 
@@ -352,19 +370,19 @@ def _pieces(run: _Run, workshop: _Workshop) -> Iterator[Piece]:
     levels = _Levels(run, workshop)
     last = len(levels.parts) - 1
     for n in range(len(levels.parts[0])):
-        yield _ending(levels, 0, frozenset([n]), run.bottom, workshop)
+        yield from _ending(levels, 0, frozenset([n]), run.bottom, workshop)
     for level, joints in enumerate(levels.joints):
         distance = levels.heights[level + 1] - levels.heights[level]
         inside = End(distance / 2, distance)
         for lower, upper in joints:
             if not upper:
-                yield _ending(levels, level, lower, inside, workshop, up=True)
+                yield from _ending(levels, level, lower, inside, workshop, up=True)
             elif not lower:
-                yield _ending(levels, level + 1, upper, inside, workshop)
+                yield from _ending(levels, level + 1, upper, inside, workshop)
             else:
                 yield _joining(levels, level, (lower, upper), workshop)
     for n in range(len(levels.parts[last])):
-        yield _ending(levels, last, frozenset([n]), run.top, workshop, up=True)
+        yield from _ending(levels, last, frozenset([n]), run.top, workshop, up=True)
 
 
 def _joining(levels: _Levels, level: int, joint: _Joint, workshop: _Workshop) -> Piece:
@@ -390,23 +408,30 @@ def _joining(levels: _Levels, level: int, joint: _Joint, workshop: _Workshop) ->
 
 def _prism(one_mm: float, other_mm: float, area: Area, workshop: _Workshop) -> Piece:
     return workshop.once(  # type: ignore[no-any-return]
-        lambda: Prism(one_mm, other_mm, area), [area], "prism", one_mm, other_mm, id(area)
+        lambda: _Prism(one_mm, other_mm, area), [area], "prism", one_mm, other_mm, id(area)
     )
 
 
 def _ending(
     levels: _Levels, level: int, parts: frozenset[int], end: End, workshop: _Workshop,
     *, up: bool = False,
-) -> Piece:  # fmt: skip
-    """The piece beyond the last plane of a group of parts, flat or tapered to a tip."""
+) -> Iterator[Piece]:  # fmt: skip
+    """The piece beyond the last plane of a group of parts, flat or tapered to a tip.
+
+    There is none where a flat end lies in the plane itself, unless the plane is all there is.
+    """
     sign = 1 if up else -1
     last = levels.slice(level, parts)
     if np.isinf(end.longest_mm):
         way: tuple[float, float, float] | None = (1.0, 0.0, -last.area_mm2)
     else:
-        way = _vanishing(last, levels.history(level, parts, -sign))
+        behind = levels.history(level, parts, -sign)
+        if behind and end.flat_mm == 0:
+            return
+        way = _vanishing(last, behind)
     if way is None or way[0] > BEYOND * end.longest_mm:
-        return _prism(last.height_mm, last.height_mm + sign * end.flat_mm, last.area, workshop)
+        yield _prism(last.height_mm, last.height_mm + sign * end.flat_mm, last.area, workshop)
+        return
     reach, slope, curve = way
     length = end.tip_mm if end.tip_mm is not None else min(reach, end.longest_mm)
     tip_mm = last.height_mm + sign * length
@@ -414,7 +439,7 @@ def _ending(
     def share(along: float) -> float:
         return 1 + (slope * along * reach + curve * (along * reach) ** 2) / last.area_mm2
 
-    return workshop.once(  # type: ignore[no-any-return]
+    yield workshop.once(
         lambda: _Tip(last, tip_mm, share), [last.area],
         "tip", last.height_mm, tip_mm, id(last.area), round(reach, 9), round(slope, 9),
     )  # fmt: skip
@@ -465,5 +490,7 @@ def _of_area(shape: Area, wanted_mm2: float) -> Area:
             # exact for a disc
             step = (np.sqrt(max(length**2 + 4 * np.pi * missing, 0.0)) - length) / (2 * np.pi)
             remains, offset = offset, max(offset + step, (offset + vanishes) / 2)
-        result = shapely.buffer(shape, offset, quad_segs=4)
-    return shapely.simplify(result, OUTLINE_MM)
+        # a small offset keeps its corners; a large one must not let them run away
+        style = "mitre" if abs(offset) < SMALL_MM else "round"
+        result = shapely.buffer(shape, offset, quad_segs=4, join_style=style)
+    return result if abs(offset) < SMALL_MM else simplified(result, OUTLINE_MM)

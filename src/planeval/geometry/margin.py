@@ -17,41 +17,34 @@ enough together for the union to miss about 0.01 mm between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.element import Element, Lengths
-from planeval.geometry.loft import Loft, Prism, lofts
-from planeval.geometry.minkowski import Convex, Outline, grown, shrunk
-from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import CapReading, PlanarStack, Slab
+from planeval.geometry.loft import lofts
+from planeval.geometry.rings import simplified, solid_part
+from planeval.geometry.stack import CapReading, PlanarStack, PlaneFrame, Slab
+from planeval.geometry.sweep import Sweep
 
 __all__ = ["LONGEST_MM", "Margins", "expand"]
 
 Area = Any
-Floats = NDArray[np.float64]
 
 LONGEST_MM = 200.0
 """A longer margin is a mistake, such as cm taken for mm."""
 
 THICKEST_MM, THINNEST_MM = 1.5, 0.25
-"""Slabs of the result: the plane spacing divided by an odd number, within these."""
-
-SCALLOP_MM = 0.01
-"""How much of the result may be missing between two heights of the solid, on average."""
+"""Slabs of the result: the plane spacing divided by an odd number, or times one, within these."""
 
 SIMPLER_MM = 0.01
 """Outlines of the result keep to within this distance of what was computed."""
 
 TOUCH_MM = 1e-6
-
-_NOTHING = shapely.Polygon()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,205 +135,70 @@ def expand(
         raise GeometryError(f"an empty structure has no margin ({margins}): nothing is solid")
     if margins.is_zero:
         return stack
-    return _Expansion(stack, own, margins, lofts(stack, caps)).result()
+    sweep = Sweep(lofts(stack, caps), _element(margins, stack.frame), inward=margins.is_inward)
+    slabs = [
+        slab
+        for low, high in _intervals(stack, own, sweep)
+        for slab in _slabs(sweep, own, low, high)
+    ]
+    return PlanarStack(stack.frame, spacing_mm=stack.spacing_mm, slabs=slabs)
 
 
-class _Expansion:
-    """One solid on its way to another."""
+def _element(margins: Margins, frame: PlaneFrame) -> Element:
+    """The body that moves over the solid, or over its complement (reflected) to shrink it."""
+    plus = abs(margins.left), abs(margins.posterior), abs(margins.superior)
+    minus = abs(margins.right), abs(margins.anterior), abs(margins.inferior)
+    return Element(Lengths(minus, plus) if margins.is_inward else Lengths(plus, minus), frame)
 
-    def __init__(
-        self,
-        stack: PlanarStack,
-        own: Sequence[Slab],
-        margins: Margins,
-        solids: dict[CapReading, Loft],
-    ) -> None:
-        self.frame, self.spacing_mm = stack.frame, stack.spacing_mm
-        self.own, self.solids, self.inward = own, solids, margins.is_inward
-        plus = abs(margins.left), abs(margins.posterior), abs(margins.superior)
-        minus = abs(margins.right), abs(margins.anterior), abs(margins.inferior)
-        # a shrunk solid is what the reflected body leaves when it moves over the complement
-        self.element = Element(
-            Lengths(minus, plus) if self.inward else Lengths(plus, minus), stack.frame
-        )
-        self.thickness_mm, self.centre_mm = _slab_lattice(stack, own)
-        self.step_mm = _step(self.element, self.thickness_mm)
-        collect = _sections if self.inward else _plates
-        self.sources = {reading: collect(solid, self.step_mm) for reading, solid in solids.items()}
-        self._outlines: dict[int, Outline] = {}
-        self._made: dict[tuple[object, ...], Area] = {}
 
-    def result(self) -> PlanarStack:
-        """Every slab of the lattice, in every cap reading."""
-        slabs: list[Slab] = []
-        ends = {reading: self._ends(solid) for reading, solid in self.solids.items()}
-        lowest, highest = (
-            min(low for low, _ in ends.values()),
-            max(high for _, high in ends.values()),
-        )
-        first = int(np.floor((lowest - self.centre_mm) / self.thickness_mm + 0.5))
-        last = int(np.ceil((highest - self.centre_mm) / self.thickness_mm - 0.5))
-        for number in range(first, last + 1):
-            middle = self.centre_mm + number * self.thickness_mm
-            low, high = middle - self.thickness_mm / 2, middle + self.thickness_mm / 2
-            cut: dict[tuple[float, float, int], tuple[Area, CapReading]] = {}
-            for reading, (bottom, top) in ends.items():
-                a, b = max(low, bottom), min(high, top)
-                if b - a < TOUCH_MM:
-                    continue
-                area = self._area(a, b, reading)
-                if not area.is_empty:
-                    readings = cut.get((a, b, id(area)), (area, CapReading(0)))[1]
-                    cut[a, b, id(area)] = area, readings | reading
-            slabs.extend(Slab(a, b, area, found) for (a, b, _), (area, found) in cut.items())
-        return PlanarStack(self.frame, spacing_mm=self.spacing_mm, slabs=slabs)
+def _intervals(stack: PlanarStack, own: Sequence[Slab], sweep: Sweep) -> list[tuple[float, float]]:
+    """Heights of the result's slabs, rising, before its ends are cut."""
+    thickness, centre = _slab_lattice(stack, own)
+    ends = [sweep.ends(reading) for reading in sweep.readings]
+    lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
+    first = int(np.floor((lowest - centre) / thickness + 0.5))
+    last = int(np.ceil((highest - centre) / thickness - 0.5))
+    middles = centre + thickness * np.arange(first, last + 1)
+    return [(m - thickness / 2, m + thickness / 2) for m in middles.tolist()]
 
-    def _ends(self, solid: Loft) -> tuple[float, float]:
-        low, high = min(low for low, _ in solid.runs), max(high for _, high in solid.runs)
-        if self.inward:
-            return low + self.element.up_mm, high - self.element.down_mm
-        return low - self.element.down_mm, high + self.element.up_mm
 
-    def _area(self, low_mm: float, high_mm: float, reading: CapReading) -> Area:
-        """The area of the result between two heights; the same object where nothing differs."""
-        own = [
+def _slabs(sweep: Sweep, own: Sequence[Slab], low_mm: float, high_mm: float) -> Iterator[Slab]:
+    """The slabs of the result between two heights: one for all cap readings, or several."""
+    made: dict[tuple[float, float, int], tuple[Area, CapReading]] = {}
+    made_of: dict[tuple[int, ...], Area] = {}
+    for reading in sweep.readings:
+        bottom, top = sweep.ends(reading)
+        low, high = max(low_mm, bottom), min(high_mm, top)
+        if high - low < TOUCH_MM:
+            continue
+        area = sweep.section((low + high) / 2, reading)
+        inside = [
             slab.area
-            for slab in self.own
+            for slab in own
             if slab.readings & reading
-            and slab.low_mm < high_mm - TOUCH_MM
-            and slab.high_mm > low_mm + TOUCH_MM
+            and slab.low_mm < high - TOUCH_MM
+            and slab.high_mm > low + TOUCH_MM
         ]
-        near = self._near((low_mm + high_mm) / 2, reading)
-        key = (*map(id, own), None, *((id(n.area), n.low_mm, n.high_mm) for n in near))
-        if key not in self._made:
-            make = self._shrunk if self.inward else self._grown
-            self._made[key] = solid_part(make(near, own))
-        return self._made[key]
+        key = (id(area), *map(id, inside))
+        if key not in made_of:
+            made_of[key] = _bounded(area, inside, inward=sweep.inward)
+        area = made_of[key]
+        if not area.is_empty:
+            before = made.get((low, high, id(area)), (area, CapReading(0)))[1]
+            made[low, high, id(area)] = area, before | reading
+    for (low, high, _), (area, readings) in made.items():
+        yield Slab(low, high, area, readings)
 
-    def _near(self, height_mm: float, reading: CapReading) -> list[_Source]:
-        """The sources within reach of a height, with their heights seen from there.
 
-        The solid's own section at the height is among them, and those at the very ends of the reach.
-        None are returned where a shrinking solid has no section at some height within reach.
-        """
-        solid, up, down = self.solids[reading], self.element.up_mm, self.element.down_mm
-        if self.inward and not any(
-            low <= height_mm - up + TOUCH_MM and height_mm + down - TOUCH_MM <= high
-            for low, high in solid.runs
-        ):
-            return []
-        exact = dict.fromkeys((height_mm, height_mm - up, height_mm + down))
-        if self.inward:
-            added = [_Source(z, z, area) for z in exact for area in [solid.at(z)]]
-        else:
-            added = [
-                _Source(z, z, piece.at(z))
-                for z in exact
-                for piece in solid.pieces
-                if piece.low_mm <= z <= piece.high_mm
-            ]
-        found = {}
-        for source in (*self.sources[reading], *added):
-            offset_low, offset_high = height_mm - source.high_mm, height_mm - source.low_mm
-            if offset_low <= up and offset_high >= -down and not source.area.is_empty:
-                seen = _Source(max(offset_low, -down), min(offset_high, up), source.area)
-                found[id(source.area), round(seen.low_mm, 6), round(seen.high_mm, 6)] = seen
-            elif self.inward and offset_low < up and offset_high > -down:
-                return []
-        return list(found.values())
-
-    def _pairs(self, near: Sequence[_Source]) -> tuple[list[Outline], list[Convex]]:
-        pairs = []
-        for source in near:
-            key = id(source.area)
-            if key not in self._outlines:
-                self._outlines[key] = Outline(source.area)
-            element = self.element.between(source.low_mm, source.high_mm)
-            if element is not None:
-                pairs.append((self._outlines[key], element))
-        return [outline for outline, _ in pairs], [element for _, element in pairs]
-
-    def _grown(self, near: Sequence[_Source], own: Sequence[Area]) -> Area:
-        area = shapely.union_all(grown(*self._pairs(near)))
-        area = shapely.simplify(area, SIMPLER_MM)
+def _bounded(area: Area, own: Sequence[Area], *, inward: bool) -> Area:
+    """Let a grown section contain the solid's own, and a shrunk one lie within it."""
+    area = simplified(area, SIMPLER_MM)
+    if not inward:
         missing = [part for part in own if not area.covers(part)]
-        return shapely.union_all([area, *missing]) if missing else area
-
-    def _shrunk(self, near: Sequence[_Source], own: Sequence[Area]) -> Area:
-        area = None
-        for outline, element in zip(*self._pairs(near), strict=True):
-            left = shrunk(outline, element)
-            area = left if area is None else shapely.intersection(area, left)
-            if area.is_empty:
-                return _NOTHING
-        if area is None:
-            return _NOTHING
-        area = shapely.simplify(area, SIMPLER_MM)
-        for part in own:
-            area = area if part.covers(area) else shapely.intersection(area, part)
-        return area if own else _NOTHING
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Source:
-    """A section of the solid that stands for the heights between two."""
-
-    low_mm: float
-    high_mm: float
-    area: Area
-
-
-def _plates(solid: Loft, step_mm: float) -> list[_Source]:
-    """Sections of every piece on its own: what grows from any piece belongs to the result."""
-    found: list[_Source] = []
-    for piece in solid.pieces:
-        if isinstance(piece, Prism):
-            found.append(_Source(piece.low_mm, piece.high_mm, piece.area))
-        else:
-            found += [_Source(z, z, piece.at(z)) for z in piece.heights(step_mm).tolist()]
-    return _merged(found)
-
-
-def _sections(solid: Loft, step_mm: float) -> list[_Source]:
-    """Sections of the whole solid: its complement is where no piece is."""
-    heights = {round(z, 6) for piece in solid.pieces for z in piece.heights(step_mm).tolist()}
-    # a part that ends flat is there on one side of its end and not on the other
-    for piece in solid.pieces:
-        heights |= {
-            round(z + side, 6) for z in (piece.low_mm, piece.high_mm) for side in (-1e-5, 1e-5)
-        }
-    inside = [z for z in sorted(heights) if any(low <= z <= high for low, high in solid.runs)]
-    return _merged([_Source(z, z, solid.at(z)) for z in inside])
-
-
-def _merged(sources: Sequence[_Source]) -> list[_Source]:
-    """Join sources of the same area that touch."""
-    merged: dict[int, list[_Source]] = {}
-    for source in sorted(sources, key=lambda s: (s.low_mm, s.high_mm)):
-        same = merged.setdefault(id(source.area), [])
-        if same and source.low_mm <= same[-1].high_mm + TOUCH_MM:
-            high = max(same[-1].high_mm, source.high_mm)
-            same[-1] = _Source(same[-1].low_mm, high, source.area)
-        else:
-            same.append(source)
-    return [source for same in merged.values() for source in same]
-
-
-def _step(element: Element, thickness_mm: float) -> float:
-    """An odd part of the thickness, small enough for what the union misses between two heights.
-
-    Between heights d apart, a surface at 45 degrees misses on average d^2 / (15 r), where r is the
-    element's radius of curvature there.
-    """
-    middle = element.between(0.0, 0.0)
-    across = max(middle.size_mm) / 2
-    reach = min([mm for mm in (element.up_mm, element.down_mm) if mm > 0], default=0.0)
-    if across == 0 or reach == 0:
-        return thickness_mm
-    tilted = (across * reach) ** 2 / ((across**2 + reach**2) / 2) ** 1.5
-    radius = min(tilted, reach**2 / across)
-    wanted = max(np.sqrt(15 * SCALLOP_MM * radius), THINNEST_MM)
-    return thickness_mm / _odd(thickness_mm / wanted)
+        return solid_part(shapely.union_all([area, *missing])) if missing else area
+    for part in own:
+        area = area if part.covers(area) else solid_part(shapely.intersection(area, part))
+    return area if own else shapely.Polygon()
 
 
 def _odd(ratio: float) -> int:

@@ -137,27 +137,56 @@ def _order(points: Floats, directions: Floats) -> tuple[Ints, Ints]:
     before, edge_before = np.roll(rightmost, 1), np.roll(edge, 1, axis=0)
     turn = edge_before[:, 0] * edge[:, 1] - edge_before[:, 1] * edge[:, 0]
     is_back = (turn == 0) & ((edge * edge_before).sum(axis=1) < 0)
-    step = np.where((turn > 0) | is_back, 1, -1)
-    stretch = (step * (rightmost - before)) % count
-    point = np.repeat(np.arange(len(points)), stretch + 1)
-    nth = np.arange(len(point)) - np.repeat(np.cumsum(stretch + 1) - stretch - 1, stretch + 1)
-    vertex = (np.repeat(before, stretch + 1) + np.repeat(step, stretch + 1) * nth) % count
-    return point, vertex
+    is_left = (turn > 0) | is_back
+    more = np.where(is_left, (rightmost - before) % count, rightmost != before)
+    point = np.repeat(np.arange(len(points)), more + 1)
+    nth = np.arange(len(point)) - np.repeat(np.cumsum(more + 1) - more - 1, more + 1)
+    ahead = np.where(is_left[point], before[point] + nth, rightmost[point])
+    return point, np.where(nth == 0, before[point], ahead % count)
 
 
-def grown(outlines: Sequence[Outline], elements: Sequence[Convex]) -> list[Area]:
-    """Return the sums ``outline + element``, in parts that may overlap."""
-    solid, holed = [], []
-    for outline, element in zip(outlines, elements, strict=True):
-        for exterior, holes in outline.parts:
-            solid.append(exterior.convolved(element))
-            left = _inside(holes, element)
-            if not left.is_empty:
-                holed.append((len(solid) - 1, left))
-    areas = _resolved(solid)
-    for index, left in holed:
-        areas[index] = shapely.difference(areas[index], left)
-    return [area for area in areas if not area.is_empty]
+def grown(outlines: Sequence[Outline], elements: Sequence[Convex], base: Area = _NOTHING) -> Area:
+    """Return the union of a base and all sums ``outline + element``.
+
+    Where the sums add nothing, it is the base itself.
+    """
+    sums = [
+        (exterior.convolved(element), holes, element)
+        for outline, element in zip(outlines, elements, strict=True)
+        for exterior, holes in outline.parts
+    ]
+    area = base
+    if area.is_empty:
+        first = set(np.linspace(0, len(sums) - 1, FIRST).astype(int).tolist()) if sums else set()
+        area = shapely.union_all(_areas([sums[n] for n in sorted(first)]))
+        sums = [one for n, one in enumerate(sums) if n not in first]
+    left = _uncovered(sums, area) if sums else []
+    return shapely.union_all([area, *_areas(left)]) if left else area
+
+
+_Sum = tuple[Floats, "list[_Ring]", Convex]
+
+
+def _uncovered(sums: Sequence[_Sum], area: Area) -> list[_Sum]:
+    """The sums that are not seen to lie inside an area, which takes their outlines alone."""
+    if any(len(part.interiors) for part in shapely.get_parts(area)):
+        return list(sums)
+    shapely.prepare(area)
+    covered = shapely.contains_properly(area, _linear_rings([curve for curve, _, _ in sums]))
+    return [one for one, is_covered in zip(sums, covered.tolist(), strict=True) if not is_covered]
+
+
+FIRST = 4
+"""Sums, spread over all, that are united before the others are tried for what they add."""
+
+
+def _areas(sums: Sequence[_Sum]) -> list[Area]:
+    areas = _resolved([curve for curve, _, _ in sums])
+    for index, (_curve, holes, element) in enumerate(sums):
+        left = _inside(holes, element)
+        if not left.is_empty:
+            areas[index] = shapely.difference(areas[index], left)
+    return areas
 
 
 def shrunk(outline: Outline, element: Convex) -> Area:
@@ -171,6 +200,8 @@ def shrunk(outline: Outline, element: Convex) -> Area:
 
 def _inside(rings: Sequence[_Ring], element: Convex) -> Area:
     """What remains inside rings when the space around each grows by the element."""
+    if not rings:
+        return _NOTHING
     large = [ring for ring in rings if ring.may_hold(element)]
     around = _resolved([ring.around.convolved(element) for ring in large])
     inside = [
@@ -183,7 +214,9 @@ def _resolved(rings: Sequence[Floats]) -> list[Area]:
     """Areas around which each ring winds at least once."""
     if not rings:
         return []
-    counts = [len(ring) for ring in rings]
-    index = np.repeat(np.arange(len(rings)), counts)
-    polygons = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=index))
-    return list(shapely.buffer(polygons, 0.0))
+    return list(shapely.buffer(shapely.polygons(_linear_rings(rings)), 0.0))
+
+
+def _linear_rings(rings: Sequence[Floats]) -> Any:
+    index = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    return shapely.linearrings(np.concatenate(rings), indices=index)

@@ -11,7 +11,7 @@ Where an end lies is only known within one plane spacing. :class:`EndBand` says 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from planeval.errors import GeometryError
 from planeval.geometry.distance import signed_distance
 from planeval.geometry.loft import Loft, lofts
-from planeval.geometry.stack import CapReading, PlanarStack, PlaneFrame, Slab
+from planeval.geometry.stack import ALWAYS, CapReading, PlanarStack, PlaneFrame, Slab
 
 __all__ = ["EndBand", "Solid", "smooth_slabs", "solid_of"]
 
@@ -48,7 +48,7 @@ TIP_SHARE = 0.4
 TIP_PART = 0.25
 """Part of a plane spacing within which a tip that the areas lead to is taken to be known."""
 
-SLAB_MM = 1.0
+SLAB_MM = 1.5
 
 BEYOND_MM = -1e3
 
@@ -131,10 +131,15 @@ def solid_of(
 
 
 def smooth_slabs(stack: PlanarStack) -> PlanarStack:
-    """Return the smooth solid of a stack as slabs of about a millimetre, each its middle section.
+    """Return the smooth solid of a stack as slabs of about 1.5 mm, each its middle section.
 
-    Raises :class:`GeometryError` as :func:`solid_of` does.
+    A derived stack whose slabs are as thin stays as it is. Raises :class:`GeometryError` as
+    :func:`solid_of` does.
     """
+    chosen = [slab for slab in stack.slabs() if slab.readings & CapReading.CHOSEN]
+    thickness = [slab.high_mm - slab.low_mm for slab in chosen]
+    if not stack.planes and chosen and np.median(thickness) <= SLAB_MM:
+        return PlanarStack(stack.frame, slabs=[replace(s, readings=ALWAYS) for s in chosen])
     loft = _chosen(stack, "half")[CapReading.CHOSEN]
     slabs = []
     for low, high in loft.runs:
@@ -168,6 +173,7 @@ def _sections(loft: Loft, step_mm: float) -> list[tuple[float, Area]]:
     """
     found: dict[float, Area] = {}
     bounds = sorted({edge for piece in loft.pieces for edge in (piece.low_mm, piece.high_mm)})
+    last = -np.inf
     for height in bounds:
         below = [
             piece.at(height) for piece in loft.pieces if piece.low_mm < height <= piece.high_mm
@@ -179,13 +185,18 @@ def _sections(loft: Loft, step_mm: float) -> list[tuple[float, Area]]:
         if abs(sizes[0] - sizes[1]) > JUMP_SHARE * max(sizes):
             found[height - EDGE_MM] = shapely.union_all(below)
             found[height + EDGE_MM] = shapely.union_all(above)
-        else:
+        elif height - last >= SECTION_MM - EDGE_MM or height in (bounds[0], bounds[-1]):
             found[height] = below[0] if len(below) == 1 else shapely.union_all(below)
+            last = height
     if np.isfinite(step_mm):
         known = np.array(list(found))
         for piece in loft.pieces:
             for height in piece.heights(max(step_mm, SECTION_MM)).tolist():
-                if np.abs(known - height).min() > 1.01 * EDGE_MM and height not in found:
+                if (
+                    piece.low_mm < height < piece.high_mm
+                    and height not in found
+                    and np.abs(known - height).min() > 1.01 * EDGE_MM
+                ):
                     found[height] = loft.at(height)
     return sorted(found.items(), key=lambda each: each[0])
 

@@ -33,6 +33,7 @@ from planeval.errors import GeometryError
 from planeval.geometry.interpolate import between_shapes, tapered_end
 
 __all__ = [
+    "ALWAYS",
     "AXIAL",
     "CapReading",
     "DrawnPlane",

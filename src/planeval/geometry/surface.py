@@ -160,7 +160,7 @@ class Surface:
             middle = (low + high) / 2
             before = sign * self.solid.at(start + middle[:, None] * way) > 0
             low, high = np.where(before, middle, low), np.where(before, high, middle)
-        return (low + high) / 2
+        return np.asarray((low + high) / 2)
 
     @cached_property
     def _tree(self) -> Any:
@@ -238,7 +238,7 @@ def _square(vectors: Floats) -> Floats:
 class Agreement:
     """How far two solids agree.
 
-    ``dice`` is 2 |A and B| / (|A| + |B|) of the smooth solids, by polygons in slabs of a millimetre
+    ``dice`` is 2 |A and B| / (|A| + |B|) of the smooth solids, by polygons in slabs of 1.5 mm
     (prisms of plane thickness would differ by 3 % where nothing does); None where the planes are
     not parallel. ``surface_dice`` is the share of both surfaces that lies within ``tolerance_mm`` of
     the other (Nikolov et al. 2021, J Med Internet Res 23:e26151). ``hausdorff_mm`` is the largest
@@ -279,7 +279,8 @@ def agreement(
     sizes = [volume_cc(stack) for stack in smooth]
     dice = None
     if first.frame.is_same(second.frame):
-        dice = 2 * volume_cc(combine(*smooth, shapely.intersection)) / sum(sizes)
+        common = combine(smooth[0], smooth[1], shapely.intersection)
+        dice = 2 * volume_cc(common) / sum(sizes)
     shift = np.asarray(one.centroid_mm) - np.asarray(other.centroid_mm)
     return Agreement(
         tolerance_mm=tolerance_mm,

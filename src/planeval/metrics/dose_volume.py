@@ -87,6 +87,10 @@ def _in_base_units(metric: Metric, dvh: Dvh, rx_gy: float) -> Value:
             return dvh.volume()
         case MetricKind.OUTSIDE:
             return dvh.outside(metric.unit)
+        case MetricKind.GEUD:
+            return dvh.geud(_argument(argument).value)
+        case MetricKind.VEFF:
+            return _effective_volume(dvh, _argument(argument).value, rx_gy)
         case MetricKind.DOSE_AT_VOLUME | MetricKind.COLD_DOSE_AT_VOLUME:
             ask = dvh.d if metric.kind is MetricKind.DOSE_AT_VOLUME else dvh.dc
             amount = _argument(argument)
@@ -102,6 +106,24 @@ def _in_base_units(metric: Metric, dvh: Dvh, rx_gy: float) -> Value:
                 else level.to(Unit.GY).value
             )
             return ask_volume(gy=gy, unit=metric.unit)
+
+
+def _effective_volume(dvh: Dvh, n: float, rx_gy: float) -> Value:
+    """Veff = sum v (D / Rx)^(1/n) in percent of the structure; n = 1 is the mean over Rx.
+
+    Kutcher and Burman 1989, Int J Radiat Oncol Biol Phys 16:1623.
+    """
+    uniform = dvh.geud(1 / n)
+
+    def effective(gy: float) -> float:
+        return 100.0 * float((gy / rx_gy) ** (1 / n))
+
+    if uniform.number is None:
+        low, high = uniform.possible or (math.nan, math.nan)
+        possible = (effective(low), effective(high)) if uniform.possible else None
+        return Value.undefined(uniform.reason, Unit.PERCENT, possible)
+    low, high = effective(uniform.low), effective(uniform.high)
+    return Value.of(effective(uniform.number), Unit.PERCENT, low, high)
 
 
 def _argument(argument: Quantity | None) -> Quantity:

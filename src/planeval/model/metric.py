@@ -27,6 +27,8 @@ class MetricKind(StrEnum):
     VOLUME_AT_DOSE = "V"
     COLD_VOLUME_AT_DOSE = "CV"
     OUTSIDE = "OutsideDoseGrid"
+    GEUD = "gEUD"
+    VEFF = "Veff"
     HOMOGENEITY = "HI"
     PADDICK = "PaddickCI"
     RTOG_CONFORMITY = "RTOGCI"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from planeval.expression import Name, Union
+from planeval.geometry.drawn import drawn_union
 from planeval.model import Outcome, Status, Structure
 from planeval.model.margins import MarginRow
 from planeval.model.rows import RowKind
 from planeval.protocol.measuring import Measurer
-from planeval.protocol.naming import Matcher
+from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.schema import MarginSpec
 from planeval.targets.audit import MarginAudit, margin_audit
 
@@ -29,7 +32,7 @@ def audit_margins(
 
 def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome) -> MarginRow:
     kind = RowKind(spec.kind)
-    outer, inner = (measurer.solid(matcher.find(name)) for name in (spec.outer, spec.inner))
+    outer, inner = (_solid(matcher.find(name), measurer) for name in (spec.outer, spec.inner))
     missing = [name for name in spec.structures[2:] if _absent(matcher, measurer, name)]
     audit = None
     if isinstance(outer, str) or isinstance(inner, str):
@@ -53,6 +56,24 @@ def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome)
         source=spec.source or "",
         notes=(*spec.notes, *(f"{name} is not drawn and takes no part" for name in missing)),
     )
+
+
+def _solid(found: Found, measurer: Measurer) -> Structure | str:
+    """Return what a name stands for; a union of ROIs keeps its planes where they share them."""
+    solid = measurer.solid(found)
+    expression = found.expression
+    if isinstance(solid, str) or not isinstance(expression, Union):
+        return solid
+    parts = [
+        measurer.solid(Found(found.match, operand))
+        for operand in expression.operands
+        if isinstance(operand, Name)
+    ]
+    drawn = [part.stack for part in parts if not isinstance(part, str)]
+    if len(drawn) < len(expression.operands):
+        return solid
+    stack = drawn_union(drawn)
+    return solid if stack is None else replace(solid, stack=stack)
 
 
 def _audit(

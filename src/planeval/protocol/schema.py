@@ -335,7 +335,8 @@ class MarginValues(Strict):
             return MarginRule.of(self.ends("all"), name=name)
         if self.axial is not None:
             return MarginRule.of(self.ends("axial"), self.ends("cranio_caudal"), name=name)
-        return MarginRule(*(self.ends(axis) for axis in _SIX_AXES), name=name)
+        left, right, front, back, top, bottom = (self.ends(axis) for axis in _SIX_AXES)
+        return MarginRule(left, right, front, back, top, bottom, name)
 
 
 _SIX_AXES = ("left", "right", "anterior", "posterior", "superior", "inferior")

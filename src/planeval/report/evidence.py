@@ -20,6 +20,7 @@ from planeval.report.blocks import (
 )
 from planeval.report.cells import DASH, number_text, value_cell
 from planeval.report.document import information_matrices
+from planeval.report.target_blocks import target_blocks
 from planeval.report.text import date_text, prose, visible
 from planeval.report.wording import (
     ORIGIN_WORDS,
@@ -37,6 +38,7 @@ Words = Callable[[str], str]
 
 def evidence_blocks(record: EvaluationRecord, say: Words, *, digest: str) -> Iterator[Block]:
     """Yield everything that backs page one, in reading order."""
+    yield from target_blocks(record, say)
     yield from _information(record, say)
     yield from _structures(record, say)
     yield from _points(record, say)

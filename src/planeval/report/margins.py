@@ -229,7 +229,8 @@ def _facts(report: MarginReport) -> Iterator[tuple[str, str]]:
             f"{mm_text(agreement.mean_distance_mm)}, {mm_text(agreement.hd95_mm)}, "
             f"{mm_text(agreement.hausdorff_mm)} mm",
         )
-        volume = f"{agreement.volume_difference_cc:+.2f} cc ({agreement.volume_difference_percent:+.1f} %)"
+        percent = f"{agreement.volume_difference_percent:+.1f} %"
+        volume = f"{agreement.volume_difference_cc:+.2f} cc ({percent})"
         yield "Volume, outer minus rule", volume.replace("-", MINUS)
         shift = ", ".join(mm_text(each) for each in agreement.centroid_shift_mm)
         yield "Shift of the centre x, y, z", f"{shift} mm"
@@ -260,8 +261,9 @@ def _ticks(bins: tuple[HistogramBin, ...]) -> Iterator[tuple[float, str]]:
 
 
 def _pictures(row: MarginRow, report: MarginReport, case: Case) -> Iterator[MarginPicture]:
-    """Yield axial planes where the margin is off or evenly through the inner structure, and the
-    coronal and sagittal plane through its worst place or centre.
+    """Yield axial planes, and the coronal and sagittal plane through the worst place or the centre.
+
+    The axial ones lie where the margin is off, else evenly through the inner structure.
     """
     solids = [_solid(case, match) for match in (row.outer, row.inner)]
     outer, inner = solids

@@ -31,7 +31,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import shapely
@@ -45,6 +44,7 @@ from planeval.geometry.surface import Agreement, Surface, SurfacePoints, agreeme
 from planeval.model import Outcome, Status, Structure
 from planeval.model.margins import MarginReport, MarginRule, SurfaceAgreement
 from planeval.targets.clipping import clipped_points
+from planeval.targets.reach import beyond_reach_mm
 from planeval.targets.summary import (
     axis_margins,
     end_room,
@@ -131,16 +131,18 @@ def margin_audit(
         return replace(empty, outcome=Outcome(Status.NOT_EVALUABLE, reason))
     try:
         pair = _Pair(outer, inner)
-        extra = [each and surface_of(each.stack) for each in (thrombus, vessel_part)]
+        lump, part = (
+            None if each is None else surface_of(each.stack) for each in (thrombus, vessel_part)
+        )
         demand = None if rule is None else _Demand(pair, rule, vessel_part)
     except GeometryError as error:
         reason = f"{outer.name} around {inner.name} cannot be measured: {error}"
         return replace(empty, outcome=Outcome(Status.NOT_EVALUABLE, reason))
-    report = pair.report(rule, thrombus=extra[0], vessel=extra[1], tolerance_mm=tolerance_mm)
+    report = pair.report(rule, thrombus=lump, vessel=part, tolerance_mm=tolerance_mm)
     result = replace(empty, inner_points=pair.points, margin_mm=pair.margin_mm)
     if demand is None:
         return replace(result, report=report, outcome=_outcome(report, tolerance_mm))
-    found = demand.measured(report, clipped_by, thrombus=extra[0], tolerance_mm=tolerance_mm)
+    found = demand.measured(report, clipped_by, thrombus=lump, tolerance_mm=tolerance_mm)
     return replace(
         result,
         report=found,
@@ -217,13 +219,7 @@ class _Demand:
         self._pair = pair
         self._stack = _grown(pair.inner, rule.least, vessel_part)
         self._surface = surface_of(self._stack)
-        most = rule.most
-        if most is None:
-            self._limit = None
-        elif most == rule.least:
-            self._limit = self._surface
-        else:
-            self._limit = surface_of(_grown(pair.inner, most, vessel_part))
+        self._rule = rule
         self.points = self._surface.points()
         distance, self._feet = pair.outside.nearest(self.points.points_mm)
         inside = pair.outside.solid.at(self.points.points_mm) >= 0
@@ -246,7 +242,7 @@ class _Demand:
             self.clipped[over] = clipped_points(
                 points.points_mm[over],
                 self._feet[over],
-                [surface_of(each.stack) for each in clipped_by],
+                clipped_by,
                 inner_mm=pair.points.points_mm,
                 tolerance_mm=tolerance_mm,
             )
@@ -275,9 +271,9 @@ class _Demand:
             nearer = along <= pair.inside.nearest(points.points_mm)[0] + NEAR_THROMBUS_MM / 2
             if nearer.any():
                 found = replace(found, thrombus_short_percent=_percent(too_short[nearer]))
-        if self._limit is not None:
+        if self._rule.most is not None:
             outer = pair.outside.points()
-            beyond = -self._limit.depth_mm(outer.points_mm)
+            beyond = self._beyond_mm(outer, tolerance_mm)
             too_long = beyond > tolerance_mm
             regions.append(
                 regions_of("long", outer, beyond, too_long, pair.outside, pair.slices_mm)
@@ -289,6 +285,20 @@ class _Demand:
             regions=(*report.regions, *(each for group in regions for each in group)),
             marks=(*report.marks, *(each for group in marks for each in group)),
         )
+
+    def _beyond_mm(self, outer: SurfacePoints, tolerance_mm: float) -> Floats:
+        """Return how far points of the outer surface lie outside the solid of the upper ends.
+
+        What lies within the tolerance of the lower ends' solid is within that of the upper ends'.
+        """
+        beyond = -self._surface.depth_mm(outer.points_mm)
+        most = self._rule.most
+        far = np.flatnonzero(beyond > tolerance_mm)
+        if most is not None and most != self._rule.least and len(far):
+            seeds = self._pair.points.points_mm
+            reached = beyond_reach_mm(outer.points_mm[far], seeds, most)
+            beyond[far] = np.minimum(beyond[far], reached)
+        return beyond
 
     def _agreement(self, tolerance_mm: float) -> SurfaceAgreement:
         outer = self._pair.outer
@@ -366,7 +376,7 @@ def _status(report: MarginReport, short_percent: float, tolerance_mm: float) -> 
             f"{short_percent:.1f} % of the rule's surface is short by more than "
             f"{tolerance_mm:g} mm, at most {report.short_mm or 0.0:.1f} mm"
         )
-    reasons: list[Any] = []
+    reasons: list[str] = []
     if (report.long_percent or 0.0) > ALLOWED_PERCENT:
         reasons.append(
             f"{report.long_percent:.1f} % of the surface is long by more than {tolerance_mm:g} mm, "

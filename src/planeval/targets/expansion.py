@@ -13,6 +13,7 @@ from planeval.errors import GeometryError
 from planeval.geometry import margin as geometry
 from planeval.geometry import vessel as geometry_vessel
 from planeval.geometry.margin import Margins
+from planeval.geometry.stack import PlanarStack
 from planeval.model import Finding, Severity, Structure
 from planeval.model.metric import decimal_text
 from planeval.targets.solids import (
@@ -39,6 +40,9 @@ __all__ = [
 
 LONGEST_MM = 100.0
 """A longer margin is a slip of the pen: no protocol in radiotherapy asks for it."""
+
+ROUNDING_CC = 1e-9
+"""A smaller change of volume is rounding, not a removal."""
 
 SIDES = ("left", "right", "anterior", "posterior", "superior", "inferior")
 
@@ -135,7 +139,7 @@ def grow(
     return remove(whole, clip_to=clip_to, avoid=avoid, name=whole.name, keep=structure)
 
 
-def _grown(structure: Structure, margins: Margins) -> geometry.PlanarStack:
+def _grown(structure: Structure, margins: Margins) -> PlanarStack:
     """Return the grown stack, with the structure's name in every error."""
     method = structure.method
     if not any(getattr(margins, side) for side in SIDES):
@@ -182,7 +186,8 @@ def remove(
         cut = intersection([result, other], name) if is_clip else without([result, other], name)
         if keep is not None:
             cut = union([keep, cut], name)
-        removals.append(Removal(text, max(0.0, result.volume_cc - cut.volume_cc)))
+        taken = result.volume_cc - cut.volume_cc
+        removals.append(Removal(text, taken if taken > ROUNDING_CC else 0.0))
         result = cut
     made = [structure.expression or structure.name, *(f"{each.by} removed" for each in removals)]
     named = replace(

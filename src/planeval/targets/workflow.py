@@ -38,6 +38,9 @@ from planeval.targets.solids import centroid_mm, cut_cc, draw, moved
 
 __all__ = ["Errors", "Phase", "PtvBy", "TargetRequest", "TargetSet", "make_targets"]
 
+DRAWN_SHARE, DRAWN_CC = 0.01, 0.05
+"""From which change on it is said that a target drawn on planes has another volume."""
+
 REFERENCE = "reference"
 """The name of the phase that the plan is made on."""
 
@@ -212,6 +215,13 @@ def _drawn(
         structures[name] = drawn
         if drawn is structure:
             continue
+        change = drawn.volume_cc - structure.volume_cc
+        if abs(change) > max(DRAWN_CC, DRAWN_SHARE * structure.volume_cc):
+            message = (
+                f"drawn on the planes it has {change:+.2f} cc more than the solid "
+                f"({structure.volume_cc:.2f} cc), which ends or changes between them"
+            )
+            findings.append(Finding("target-drawn-volume", Severity.INFO, message, name))
         text = f"{name} drawn on {len(drawn.stack.planes)} planes"
         steps.append(Step(rule.id, name, text, drawn.volume_cc))
         for source in () if name == "PTV_Eval" else inner:
@@ -263,7 +273,8 @@ def _phase_inputs(
     request: TargetRequest, phase: Phase
 ) -> tuple[dict[str, Structure], list[Finding]]:
     """Return a phase's inputs; what it lacks moves with its GTV, if that is allowed."""
-    inputs, findings = dict(phase.inputs), []
+    inputs = dict(phase.inputs)
+    findings: list[Finding] = []
     missing = [name for name in request.inputs if name not in inputs]
     if not missing:
         return inputs, findings
@@ -288,7 +299,8 @@ def _phase_inputs(
 
 def _ptv(rule: Rule, request: TargetRequest, source: Structure, motion: Motion | None) -> Expansion:
     """Make the PTV by the one way that was chosen."""
-    lengths, origin, notes = request.ptv_lengths, "given", ()
+    lengths, origin = request.ptv_lengths, "given"
+    notes: tuple[Finding, ...] = ()
     if motion is not None:
         sides, origin, notes = _measured(request, motion)
         lengths = {
