@@ -25,6 +25,7 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cohort.commands import cohort
 
 __all__ = ["main"]
 
@@ -258,6 +259,9 @@ def protocol_validate(files: tuple[Path, ...]) -> int:
         else:
             click.echo(f"valid: {file.name}: {loaded.id}, sha256 {loaded.sha256}")
     return EXIT_PROTOCOL if failed else 0
+
+
+cli.add_command(cohort)
 
 
 def _case(reading: dict[str, Any]) -> pe.Case:
