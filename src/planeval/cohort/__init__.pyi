@@ -5,5 +5,6 @@ from .extraction import extract as extract
 from .finding_plans import CohortIndex as CohortIndex
 from .finding_plans import find_plans as find_plans
 from .planfile import CohortPlan as CohortPlan
+from .report import write_report as write_report
 from .run import Limits as Limits
 from .run import run_plan as run_plan

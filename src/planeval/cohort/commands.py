@@ -156,6 +156,37 @@ def extract_command(
     return _EXIT_INCOMPLETE if strict and result.failed else 0
 
 
+@cohort.command("report")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--out", type=_FILE, help="The HTML file; report.html in the folder by default.")
+@click.option(
+    "--outcomes", type=_FILE, metavar="CSV", help="One line per patient: patient_id, time, event."
+)
+@click.option(
+    "--metric",
+    metavar="ROW",
+    help="The metric that divides the patients: its row_id, or STRUCTURE:METRIC.",
+)
+@click.option("--cut", type=float, help="The cut-point of the metric, chosen beforehand.")
+@click.option(
+    "--per-patient",
+    type=click.Choice(["max", "min", "sum", "mean", "first"]),
+    help="How several plans of a patient become one number.",
+)
+@click.option("--time-zero", help="What time counts from, in words, such as 'end of treatment'.")
+@click.option(
+    "--pseudonymize",
+    type=_FILE,
+    metavar="KEY",
+    help="The key of the tables, where --outcomes has the true patient ids.",
+)
+def report_command(folder: Path, out: Path | None, **outcome: Any) -> int:
+    """Write the report of a cohort: one HTML file without network."""
+    path = pe.cohort.write_report(folder, out=out, **outcome)
+    click.echo(f"written to {path}", err=True)
+    return 0
+
+
 @contextmanager
 def _interruptible(stop: threading.Event) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) ask for an end, and the second enforce it."""

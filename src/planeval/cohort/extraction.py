@@ -412,7 +412,7 @@ def _manifest(settings: Mapping[str, Any], keeper: Keeper, result: Extraction) -
     return {
         "schema": "planeval.cohort/1",
         "software": software(),
-        "protocol": settings["protocol_name"],
+        "protocol": settings["protocol_id"],
         "protocol_sha256": settings["protocol_sha256"],
         "metrics": [{"structure": name, "metric": text} for name, text in settings["metrics"]],
         "method": settings["method"],

@@ -38,6 +38,7 @@ def asked_of(protocol: str | Path | None, metrics: str | Path | None) -> dict[st
     main = load(protocol) if protocol is not None else None
     rows = _metric_rows(Path(metrics)) if metrics is not None else []
     asked = {
+        "protocol_id": main.id if main else "",
         "protocol_name": main.name if main else "",
         "protocol_text": main.text if main else "",
         "protocol_sha256": main.sha256 if main else "",

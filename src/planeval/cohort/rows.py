@@ -321,8 +321,8 @@ def _constraints(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, Any]
 def _dvh(curve: Curve, record: EvaluationRecord, step_gy: float) -> Iterator[dict[str, Any]]:
     """Yield the curve at 0, step, 2 step, ... up to the first dose that nothing reaches.
 
-    ``structure`` is what the protocol takes the ROI for, else its TG-263 name, else nothing; an
-    ROI with several protocol names has a line for each.
+    ``structure`` is what the protocol takes the ROI for, else its TG-263 name, else a target's own
+    name, else nothing; an ROI with several protocol names has a line for each.
     """
     if not curve.total_cc > 0:
         return
@@ -334,7 +334,8 @@ def _dvh(curve: Curve, record: EvaluationRecord, step_gy: float) -> Iterator[dic
         for match in record.matches
         if match.is_found and match.name_in_plan == curve.name
     ]
-    for name in names or [standard_name(curve.name)]:
+    own = standard_name(curve.name) or (curve.name if curve.is_target else "")
+    for name in names or [own]:
         yield {
             "structure": name,
             "plan_name": curve.name,
