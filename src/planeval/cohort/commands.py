@@ -151,7 +151,7 @@ def extract_command(
         f"{result.kept} already stored, {result.failed} failed"
     )
     click.echo(f"written to {result.out}", err=True)
-    if result.failed >= max(result.taken, 1):
+    if not result.succeeded:
         return _EXIT_INPUT
     return _EXIT_INCOMPLETE if strict and result.failed else 0
 

@@ -52,14 +52,16 @@ class Extraction:
     """What became of a cohort.
 
     ``evaluated`` plans were worked on in this run, ``kept`` ones were in the store already;
-    ``failed`` of either have no rows but a line in the error ledger. ``left`` plans were not begun:
-    the run was stopped, and no tables were written.
+    ``succeeded`` of either have rows. ``failed`` have a line in the error ledger instead, also those
+    that could not even be linked. ``left`` plans were not begun: the run was stopped, and no tables
+    were written.
     """
 
     out: Path
     found: int
     evaluated: int
     kept: int
+    succeeded: int
     failed: int
     left: int = 0
 
@@ -164,10 +166,11 @@ def extract(
                 done=kept,
             )
         store.keep_only(task.case_id for task in tasks)
-        failed = store.query("SELECT count(DISTINCT case_id) FROM errors WHERE case_id IS NOT NULL")
-        result = Extraction(
-            folder, len(index.plans), run.done, kept, int(failed[0][0]), len(todo) - run.done
+        ((good, bad),) = store.query(
+            "SELECT (SELECT count(*) FROM cases), (SELECT count(DISTINCT case_id) FROM errors)"
         )
+        left = len(todo) - run.done
+        result = Extraction(folder, len(index.plans), run.done, kept, good, bad, left)
         if result.is_complete:
             write_outputs(store, folder, _manifest(settings, keeper, result), wide=wide)
         write_run(folder, _run(result, started, run.costs))
