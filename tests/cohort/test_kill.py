@@ -35,41 +35,47 @@ def started(cohort, protocol, out, *options):
     )  # fmt: skip
 
 
-def killed_and_resumed(cohort, protocol, executor, tmp_path, *, times, seed):
-    """Kill runs at random moments, go on, and compare with an undisturbed run."""
-    options = {"protocol": protocol, "executor": executor, "jobs": 2, "wide": True}
-    begin = time.monotonic()
-    calm = started(cohort, protocol, tmp_path / "calm")
-    calm.communicate()
-    whole = time.monotonic() - begin
-    assert calm.returncode == 0
-    expected = contents(tmp_path / "calm")
-    chance = random.Random(seed)
-    seen = set()
-    for number in range(times):
-        out = tmp_path / f"killed {number}"
-        run = started(cohort, protocol, out)
-        time.sleep(whole * chance.uniform(0.2, 1.0))
-        run.kill()
-        run.communicate()
-        if (out / "cohort.duckdb").exists():
-            with Store.open(out / "cohort.duckdb", {}) as store:
-                seen.add(len(store.known()))
-        result = extract(cohort / "in", out=out, resume=True, **options)
-        assert result.failed == 0
-        assert contents(out) == expected
-    return seen
+def killed_once(cohort, protocol, out, seconds):
+    """Kill a run some time after its store is there; return how many plans the store then has."""
+    run = started(cohort, protocol, out)
+    while not (out / "cohort.duckdb").exists():
+        time.sleep(0.02)
+    time.sleep(seconds)
+    run.kill()
+    run.communicate()
+    with Store.open(out / "cohort.duckdb", {}) as store:
+        return len(store.known())
 
 
 def test_kill_and_resume(cohort, protocol, executor, tmp_path):
-    """A few kills; the slow test has more."""
-    killed_and_resumed(cohort, protocol, executor, tmp_path, times=2, seed=1)
+    """One kill while plans are at work; the slow test has more."""
+    options = {"protocol": protocol, "executor": executor, "jobs": 2, "wide": True}
+    extract(cohort / "in", out=tmp_path / "calm", **options)
+    killed_once(cohort, protocol, tmp_path / "killed", 1.5)
+    extract(cohort / "in", out=tmp_path / "killed", resume=True, **options)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
 
 
 @pytest.mark.slow
 def test_kill_and_resume_many_times(cohort, protocol, executor, tmp_path):
-    """Twenty kills at random points; some of them in the middle of the plans."""
-    seen = killed_and_resumed(cohort, protocol, executor, tmp_path, times=20, seed=2)
+    """Twenty kills at random points, some before the first plan and some in the middle."""
+    options = {"protocol": protocol, "executor": executor, "jobs": 2, "wide": True}
+    begin = time.monotonic()
+    assert started(cohort, protocol, tmp_path / "calm").wait() == 0
+    whole = time.monotonic() - begin
+    chance = random.Random(2)
+    seen = set()
+    for number in range(20):
+        out = tmp_path / f"killed {number}"
+        if number % 4:
+            seen.add(killed_once(cohort, protocol, out, whole * chance.uniform(0.0, 0.8)))
+        else:
+            early = started(cohort, protocol, out)
+            time.sleep(whole * chance.uniform(0.0, 0.6))
+            early.kill()
+            early.communicate()
+        extract(cohort / "in", out=out, resume=True, **options)
+        assert contents(out) == contents(tmp_path / "calm")
     assert len(seen) > 1, "no kill hit the work itself"
 
 

@@ -101,6 +101,7 @@ def test_the_page_is_safe_whole_and_the_same_twice(cohort, tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this machine")
 def test_the_page_shows_in_a_browser(cohort, tmp_path):
     """Chromium draws every figure without a word in its console."""

@@ -119,7 +119,8 @@ class Store:
     ) -> None:
         """Replace everything about a case, whole or not at all."""
         with self._transaction():
-            self._forget([case_id])
+            if self.query("SELECT 1 FROM run_plans WHERE case_id = ?", [case_id]):
+                self._forget([case_id])
             for name, lines in rows.items():
                 self._insert(TABLES[name], lines)
             self._connection.execute(
