@@ -52,6 +52,7 @@ RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 RT_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
 RT_ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
+REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
 
 ORIENTATIONS: dict[str, tuple[float, ...]] = {
     "HFS": (1, 0, 0, 0, 1, 0),
@@ -347,6 +348,34 @@ class CaseWriter:
         self._pixels(ds, np.round(values / scale).astype(dtype), signed=signed)
         return self._save(ds, name or f"RD.{what}.dcm", edit, syntax, preamble)
 
+    def registration(
+        self,
+        source_frame: str,
+        matrices: ArrayLike | Sequence[ArrayLike],
+        *,
+        kind: str = "RIGID",
+        target_frame: str | None = None,
+        what: str = "registration",
+        name: str | None = None,
+        edit: Edit | None = None,
+    ) -> Path:
+        """Write a REG that maps a frame into this patient's (or ``target_frame``), by M1 M2 ...
+
+        ``matrices`` is one 4 x 4 matrix or a list of them. As planning systems do, an identity item
+        for the object's own frame comes first.
+        """
+        given = np.asarray(matrices, dtype=float).reshape(-1, 4, 4)
+        frame = target_frame or self.frame_uid
+        ds = self._dataset(REGISTRATION, self.uid(what), "REG", what)
+        ds.FrameOfReferenceUID = frame
+        ds.ContentDate, ds.ContentTime = "20250104", "050607"
+        ds.ContentLabel, ds.ContentDescription = "REGISTRATION", what
+        ds.RegistrationSequence = [
+            _registration_item(frame, [np.eye(4)], "RIGID"),
+            _registration_item(source_frame, given, kind),
+        ]
+        return self._save(ds, name or f"RE.{what}.dcm", edit, ExplicitVRLittleEndian, True)
+
     def _dataset(self, sop_class: str, uid: str, modality: str, series: str) -> Dataset:
         ds = Dataset()
         ds.SpecificCharacterSet = "ISO_IR 192"
@@ -496,6 +525,19 @@ def _ds(value: float) -> str:
 def _reference(sop_class: str, uid: str) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+    return item
+
+
+def _registration_item(frame: str, matrices: Sequence[ArrayLike], kind: str) -> Dataset:
+    item, part = Dataset(), Dataset()
+    item.FrameOfReferenceUID = frame
+    part.MatrixSequence = []
+    for matrix in matrices:
+        entry = Dataset()
+        entry.FrameOfReferenceTransformationMatrixType = kind
+        entry.FrameOfReferenceTransformationMatrix = [_ds(c) for c in np.ravel(matrix)]
+        part.MatrixSequence.append(entry)
+    item.MatrixRegistrationSequence = [part]
     return item
 
 

@@ -17,12 +17,13 @@ LAYERS = [
     {"metrics"},
     {"expression"},
     {"case"},
-    {"loading"},
+    {"loading", "sums"},
     {"targets"},
     {"protocol"},
     {"report"},
     {"pipeline"},
     {"plot", "cohort", "service"},
+    {"cli_sum", "cli_expand"},
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
+from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 from tests.phantoms import cylinder, round_stack, structure
 
 import planeval as pe
@@ -169,3 +169,62 @@ def test_an_evaluation_is_a_table_too(folder, tmp_path):
     result.publish_html(tmp_path / "r.html")
     assert result.record.protocol.id in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert result.to_json() == pe.evaluate(pe.load(folder), "hcc-zhai2025").to_json()
+
+
+def two_groups(folder, *, split: bool):
+    """A plan of two fraction groups, 30 Gy in 5 and 30 Gy in 15, as two doses or as one."""
+    writer = CaseWriter(folder)
+    grid = axial_grid((12, 20, 20), spacing_mm=(3, 3, 3), origin_mm=(-28, -28, -16))
+    writer.structures([Roi("PTV", prism(box_ring(20, 20), heights=[-6, -3, 0, 3, 6]), type="PTV")])
+    beams = [BeamSpec(1, group=1), BeamSpec(2, group=2)]
+    writer.plan([Rx("PTV", 60.0)], groups={1: 5, 2: 15}, beams=beams)
+    gray = np.full(grid.shape, 30.0)
+    if split:
+        for group in (1, 2):
+            writer.dose(grid, gray, summation="FRACTION", group=group, what=f"dose {group}")
+    else:
+        writer.dose(grid, 2 * gray)
+    return pe.load(folder)
+
+
+def test_each_fraction_group_is_converted_with_its_own_fractions(tmp_path):
+    """30/5 + 30/15 at 3 Gy is EQD2 84; 60 Gy of unknown fractions is none."""
+    case = two_groups(tmp_path / "split", split=True)
+    assert float(case.metric("Mean[Gy]", "PTV")) == pytest.approx(60)
+    assert float(case.metric("EQD2_3:D95%[Gy]", "PTV")) == pytest.approx(84.0, abs=1e-4)
+    assert float(case.metric("EQD2_3:Mean[cGy]", "PTV")) == pytest.approx(8400, abs=1e-2)
+    whole = two_groups(tmp_path / "whole", split=False)
+    assert float(whole.metric("Mean[Gy]", "PTV")) == pytest.approx(60)
+    value = whole.metric("EQD2_3:Mean[Gy]", "PTV")
+    assert "no EQD2_3: the number of fractions of the dose is unknown" in value.reason
+
+
+def plain_dose(folder, **written):
+    writer = CaseWriter(folder)
+    grid = axial_grid((12, 20, 20), spacing_mm=(3, 3, 3), origin_mm=(-28, -28, -16))
+    writer.structures([Roi("PTV", prism(box_ring(20, 20), heights=[-6, -3, 0, 3, 6]), type="PTV")])
+    writer.dose(grid, np.full(grid.shape, 25.0), **written)
+
+
+def test_the_user_may_state_the_fractions_of_a_dose_without_plan(tmp_path):
+    """Without an RTPLAN nobody else knows them; a MULTI_PLAN dose never has one."""
+    plain_dose(tmp_path / "plan")
+    assert not pe.load(tmp_path / "plan").metric("BED_10:Mean[Gy]", "PTV").is_defined
+    case = pe.load(tmp_path / "plan", rx=pe.Rx(25, 5))
+    assert float(case.metric("BED_10:Mean[Gy]", "PTV")) == pytest.approx(37.5)
+    plain_dose(tmp_path / "multi", summation="MULTI_PLAN")
+    value = pe.load(tmp_path / "multi", rx=pe.Rx(25, 5)).metric("BED_10:Mean[Gy]", "PTV")
+    assert "MULTI_PLAN" in value.reason
+
+
+def test_an_exported_eqd2_dose_is_not_converted_again(tmp_path):
+    """DoseType EFFECTIVE with alpha/beta in its comment is converted already."""
+
+    def comment(ds):
+        ds.DoseComment = "EQD2, alpha/beta 3 Gy, 25 Gy in 5 fractions"
+
+    plain_dose(tmp_path, dose_type="EFFECTIVE", edit=comment)
+    case = pe.load(tmp_path, rx=pe.Rx(25, 5))
+    assert float(case.metric("Mean[Gy]", "PTV")) == pytest.approx(25)
+    value = case.metric("EQD2_3:Mean[Gy]", "PTV")
+    assert "nothing is converted twice" in value.reason

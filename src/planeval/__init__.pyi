@@ -1,25 +1,37 @@
 from . import cohort as cohort
 from . import errors as errors
+from . import files as files
 from . import protocol as protocol
 from . import report as report
+from . import targets as targets
 from .case import Case as Case
+from .dicom import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError
 from .loading import Inventory as Inventory
 from .loading import load as load
 from .loading import load_all as load_all
 from .loading import scan as scan
+from .metrics.ntcp import LkbSet as LkbSet
 from .model import Finding as Finding
 from .model import Method as Method
 from .model import Metric as Metric
 from .model import Prescription as Prescription
 from .model import Rx as Rx
+from .model import Severity as Severity
 from .model import Status as Status
 from .model import Structure as Structure
 from .model import Value as Value
 from .model import Verdict as Verdict
+from .model.margins import MarginRule as MarginRule
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .sums import plan_sum as plan_sum
+from .sums import write_dose as write_dose
+from .targets.audit import MarginAudit as MarginAudit
+from .targets.audit import margin_audit as margin_audit
+from .targets.expansion import expand as expand
+from .targets.expansion import vessel_part as vessel_part
 
 __version__: str

@@ -6,25 +6,39 @@ costs nothing; pickling keeps the data only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from planeval.dose.biology import biological_histogram, obstacle
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.dose.dvh import Dvh
 from planeval.dose.field import trilinear
-from planeval.errors import AmbiguousSelection, InconsistentCase, UnknownStructure
+from planeval.dose.isodose import IsodoseMap, IsodosePart
+from planeval.dose.summation import shifted
+from planeval.errors import (
+    AmbiguousSelection,
+    GeometryError,
+    InconsistentCase,
+    UnknownStructure,
+)
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
-from planeval.metrics.dose_volume import measure
+from planeval.metrics.dose_volume import measure, needs_prescription, no_prescription, widened
+from planeval.metrics.indices import Surroundings, body_beyond, measure_index, spilled
+from planeval.metrics.ntcp import LkbSet, complication_probability
+from planeval.metrics.recognition import body_of, is_inside, targets_of
 from planeval.model import (
+    Biology,
     CaseData,
     Dose,
     Finding,
     Image,
     Method,
     Metric,
+    MetricKind,
     Plan,
     PointOfInterest,
     Prescription,
@@ -42,7 +56,11 @@ class Case:
     def __init__(self, data: CaseData, method: Method | None = None) -> None:
         self._data = data
         self._method = method or Method()
-        self._dvhs: dict[Structure, Dvh] = {}
+        self._dvhs: dict[tuple[Structure, Biology | None], Dvh] = {}
+        self._shifted: dict[tuple[Structure, Biology | None], tuple[Dvh, ...]] = {}
+        self._isodose_maps: dict[tuple[float, ...], IsodoseMap] = {}
+        self._others: dict[Structure, tuple[Structure, ...]] = {}
+        self._far: dict[Structure, Structure] = {}
         self._derived: dict[str, Structure] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -136,9 +154,7 @@ class Case:
         Raises :class:`InconsistentCase` where the case has no dose.
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        if solid not in self._dvhs:
-            self._dvhs[solid] = dose_volume_histogram(solid, self._needed_dose())
-        return self._dvhs[solid]
+        return self._dvh(solid, None)
 
     def metric(
         self,
@@ -148,13 +164,108 @@ class Case:
     ) -> Value:
         """Return the value of a metric for a structure; percent doses refer to ``rx``.
 
-        Without ``rx`` the structure's own prescription is used, else the only level of the plan.
+        Without ``rx`` the structure's own prescription is used, else the only level of the plan. With
+        a prefix (``EQD2_3:``, ``BED_10:``) the dose is converted at every point with the fractions of
+        its delivery; where those are unknown the value is undefined.
+
         Raises the errors of :meth:`structure` and :class:`~planeval.errors.MetricSyntax`.
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
         solid = self.structure(structure) if isinstance(structure, str) else structure
+        reason = obstacle(self._needed_dose()) if parsed.biology else ""
+        if reason:
+            return Value.undefined(f"no {parsed.biology}: {reason}", parsed.unit)
         used = rx or self.prescription_of(solid.name)
-        return measure(parsed, self.dvh(solid), used.total_gy if used else None)
+        rx_gy = used.total_gy if used else None
+        if parsed.kind.is_index:
+            return self._index(parsed, solid, rx_gy)
+        value = measure(parsed, self._dvh(solid, parsed.biology), rx_gy)
+        if not self._data.registration_mm or parsed.kind is MetricKind.VOLUME:
+            return value
+        others = [measure(parsed, dvh, rx_gy) for dvh in self._shifts(solid, parsed.biology)]
+        return widened(
+            value, others, f"Band with {self._data.registration_mm:g} mm of registration"
+        )
+
+    def _index(self, metric: Metric, target: Structure, rx_gy: float | None) -> Value:
+        """An index of a target, alone among the case's targets but for those nested with it."""
+        if needs_prescription(metric) and rx_gy is None:
+            return no_prescription(metric, target.name)
+        around = Surroundings(
+            dvh=self._dvh(target, None),
+            isodose=self._isodoses(target).at,
+            others=self._other_targets(target),
+            far=lambda: self._far_from(target),
+        )
+        return measure_index(metric, target, around, rx_gy or math.nan)
+
+    def ntcp(self, parameters: LkbSet, structure: str | Structure) -> Value:
+        """Return what a published parameter set estimates for a structure, in percent.
+
+        Model output for information. Undefined outside the fractionation that the set was fitted to,
+        which the prescriptions of the case say, and where fractions are unknown.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        reason = obstacle(self._needed_dose())
+        if reason:
+            return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
+        doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
+        return complication_probability(parameters, self._dvh(solid, parameters.biology), doses)
+
+    def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
+        """Return the parts of a prescription isodose that touch none of the case's targets.
+
+        Parts smaller than a dose cell are noise of the grid: ask for their ``volume_cc``.
+        """
+        solid = self.structure(target) if isinstance(target, str) else target
+        isodose = self._isodoses(solid).at(rx.total_gy)
+        targets = [each for each in targets_of(self.structures.values()) if each is not solid]
+        return spilled(isodose, [solid, *targets])
+
+    def _isodoses(self, target: Structure) -> IsodoseMap:
+        """The isodoses of the dose in the plane frame of a target."""
+        frame = target.stack.frame
+        key = tuple(frame.axes.round(6).ravel().tolist())
+        if key not in self._isodose_maps:
+            self._isodose_maps[key] = IsodoseMap(self._needed_dose(), frame)
+        return self._isodose_maps[key]
+
+    def _other_targets(self, target: Structure) -> tuple[Structure, ...]:
+        """The targets that are neither this one nor nested with it."""
+        if target not in self._others:
+            self._others[target] = tuple(
+                other
+                for other in targets_of(self.structures.values())
+                if other is not target
+                and not is_inside(target, other)
+                and not is_inside(other, target)
+            )
+        return self._others[target]
+
+    def _far_from(self, target: Structure) -> Dvh | str:
+        """The DVH of the body more than 20 mm from a target, or why there is none."""
+        body = body_of(self.structures.values())
+        if body is None:
+            return "the body is not known: no structure, or several, of type EXTERNAL"
+        if target not in self._far:
+            try:
+                self._far[target] = body_beyond(body, target)
+            except GeometryError as error:
+                return f"the part of {body.name} far from {target.name} is not known: {error}"
+        return self._dvh(self._far[target], None)
+
+    def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
+        """The DVH in physical dose, EQD2 or BED."""
+        if (solid, biology) not in self._dvhs:
+            self._dvhs[solid, biology] = _histogram(solid, self._needed_dose(), biology)
+        return self._dvhs[solid, biology]
+
+    def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[Dvh, ...]:
+        """The DVHs with registered doses moved by what the registration may be off."""
+        if (solid, biology) not in self._shifted:
+            doses = shifted(self._needed_dose(), self._data.registration_mm)
+            self._shifted[solid, biology] = tuple(_histogram(solid, d, biology) for d in doses)
+        return self._shifted[solid, biology]
 
     def prescription_of(self, name: str) -> Prescription | None:
         """The prescription of a structure: its own, else the plan's if there is only one level."""
@@ -202,3 +313,9 @@ class Case:
         if self.dose is None:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
+
+
+def _histogram(solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
+    if biology is None:
+        return dose_volume_histogram(solid, dose)
+    return biological_histogram(solid, dose, biology)

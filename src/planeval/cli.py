@@ -25,6 +25,8 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_expand import expand
+from planeval.cli_sum import Summing, sum_options, write_sum
 from planeval.cohort.commands import cohort
 
 __all__ = ["main"]
@@ -111,6 +113,12 @@ def cli(verbose: bool) -> None:
 @cli.command()
 @_reading_options
 @click.option(
+    "--with", "others", multiple=True, metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True),
+    help="Add the plan in this folder: the protocol judges the sum.",
+)  # fmt: skip
+@sum_options
+@click.option(
     "--protocol",
     help="A shipped protocol's id, or a YAML file; without it the one shipped set that applies.",
 )
@@ -145,7 +153,7 @@ def evaluate(
     """Judge a plan by a protocol and report."""
     started = time.time()
     wanted = _formats(formats)
-    case = _case(reading)
+    case = _whole_case(reading)
     result = pe.evaluate(
         case,
         protocol or _only_applicable(case, child_pugh),
@@ -194,6 +202,53 @@ def dvh(
     return 0
 
 
+@cli.command("sum")
+@click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
+)  # fmt: skip
+@sum_options
+@click.option(
+    "--rx", type=_Number(), multiple=True,
+    help="Prescribed dose of the sum: 66, or one per target: --rx PTV1=66.",
+)  # fmt: skip
+@click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions of --rx.")
+@click.option("-s", "--structure", "names", multiple=True, help="A structure or an expression.")
+@click.option("-m", "--metric", "metrics", multiple=True, help="A metric, e.g. EQD2_3:Mean[Gy].")
+@click.option(
+    "--biology", default="", metavar="EQD2_AB",
+    help="Write the dose as EQD2 or BED with this alpha/beta, e.g. EQD2_3, instead of Gy.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False),
+    help="Write the sum as RTDOSE, dvh.csv and metrics.csv here.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def add_plans(
+    folders: tuple[Path, ...],
+    names: tuple[str, ...],
+    metrics: tuple[str, ...],
+    biology: str,
+    out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Add the doses of several plans; the first folder gives frame and structures."""
+    if len(folders) < 2:
+        raise click.UsageError("give at least two folders, one a plan")
+    rx = _prescriptions(options.pop("rx"), options.pop("fx"))
+    summing = Summing.taken_from({**options, "others": folders[1:]})
+    case = summing.add(pe.load(folders[0]), folders[:1], rx)
+    table = pe.report.dose_table.dose_table(case, names, metrics)
+    if out is not None:
+        write_sum(out, case, biology)
+        _write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
+    if as_json:
+        click.echo(table.to_json(), nl=False)
+    else:
+        _show(table.terminal())
+    return 0
+
+
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -222,6 +277,10 @@ def demo(out: Path) -> int:
     _show(pe.report.terminal.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
+
+
+cli.add_command(expand)
+cli.add_command(cohort)
 
 
 @cli.group()
@@ -261,7 +320,14 @@ def protocol_validate(files: tuple[Path, ...]) -> int:
     return EXIT_PROTOCOL if failed else 0
 
 
-cli.add_command(cohort)
+def _whole_case(reading: dict[str, Any]) -> pe.Case:
+    """The case of the reading options and the plans to add; then --rx states the sum's."""
+    summing = Summing.taken_from(reading)
+    if not summing.others:
+        return _case(reading)
+    rx = _prescriptions(reading["rx"], reading["fx"])
+    first = _case({**reading, "rx": (), "fx": None})
+    return summing.add(first, reading["paths"], rx)
 
 
 def _case(reading: dict[str, Any]) -> pe.Case:
@@ -338,8 +404,7 @@ def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, start
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
-        files["metrics.csv"] = result.metrics_csv()
-        files["dvh.csv"] = result.dvh_csv()
+        files |= result.csv_files()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
     _write(out, files)
     if "html" in formats:

@@ -37,7 +37,8 @@ from planeval.errors import (
     UnknownStructure,
     UnsupportedData,
 )
-from planeval.geometry.stack import PlanarStack, combine
+from planeval.geometry.booleans import combine
+from planeval.geometry.stack import PlanarStack
 from planeval.model import Method, Structure
 from planeval.model.metric import decimal_text
 

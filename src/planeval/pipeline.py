@@ -73,9 +73,18 @@ class Evaluation:
         """Return metrics.csv: one line per row and companion value."""
         return tables.metrics_csv(self._record)
 
+    def margins_csv(self) -> str:
+        """Return margins.csv: one line per margin audit and axis."""
+        return tables.margins_csv(self._record)
+
     def dvh_csv(self) -> str:
         """Return dvh.csv: the cumulative DVH of every structure."""
         return tables.dvh_csv(curves_of(self._case, self._record))
+
+    def csv_files(self) -> dict[str, str]:
+        """Return the tables by file name; margins.csv only where the protocol asks for margins."""
+        files = {"metrics.csv": self.metrics_csv(), "dvh.csv": self.dvh_csv()}
+        return files | ({"margins.csv": self.margins_csv()} if self._record.margins else {})
 
     def to_frame(self) -> pd.DataFrame:
         """Return one tidy row per judged or information row (the columns of metrics.csv)."""

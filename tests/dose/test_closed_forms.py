@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import shapely
 from tests.oracles import slab_volume_above
 from tests.phantoms import (
     cone,
@@ -17,7 +18,7 @@ from tests.phantoms import (
 )
 
 from planeval.dose.calculation import dose_volume_histogram
-from planeval.geometry.stack import CapReading
+from planeval.geometry.stack import AXIAL, CapReading, DrawnPlane, PlanarStack
 
 SHAPES = {
     "sphere": lambda r: (sphere(r), r),
@@ -153,3 +154,17 @@ def test_d_and_v_are_inverses():
     for cc in np.linspace(0.02, 0.98, 25) * dvh.total_cc:
         assert float(dvh.v(gy=float(dvh.d(cc=cc)))) == pytest.approx(cc, rel=1e-9)
         assert float(dvh.d(cc=cc)) == pytest.approx(float(dvh.dc(cc=dvh.total_cc - cc)), abs=1e-9)
+
+
+def test_the_band_of_extremes_knows_the_cells_of_the_structure_only():
+    """A hot spot in the bounding box of a structure, outside it, is not in the band of its Max."""
+    corner = shapely.union(shapely.box(-20, -20, 20, -16), shapely.box(-20, -20, -16, 20))
+    solid = structure(PlanarStack(AXIAL, [DrawnPlane(float(z), corner) for z in (-4, -2, 0, 2)]))
+    term = dose_on_grid(lambda x, y, z: np.where((x > 5) & (y > 5), 60.0, 10.0 + x / 10))
+    dvh = dose_volume_histogram(solid, dose(term))
+    assert float(dvh.max()) == pytest.approx(12.0, abs=1e-3)
+    assert dvh.max().high < 12.5
+    term = dose_on_grid(lambda x, y, z: np.where((x > 5) & (y > 5), 1.0, 30.0 + x / 10))
+    dvh = dose_volume_histogram(solid, dose(term))
+    assert float(dvh.min()) == pytest.approx(28.0, abs=1e-3)
+    assert dvh.min().low > 27.5

@@ -8,6 +8,7 @@ import pytest
 import shapely
 
 from planeval.errors import GeometryError
+from planeval.geometry.booleans import combine
 from planeval.geometry.stack import (
     AXIAL,
     CapReading,
@@ -15,7 +16,6 @@ from planeval.geometry.stack import (
     PlanarStack,
     PlaneFrame,
     Slab,
-    combine,
     volume_cc,
 )
 

@@ -8,8 +8,10 @@ from importlib import resources
 import pytest
 
 from planeval.model import Status, Value
+from planeval.model import margins as margins_module
 from planeval.model import record as record_module
 from planeval.model import rows as rows_module
+from planeval.model.margins import MarginRule
 from planeval.model.plain import json_text, plain
 from planeval.model.record import EvaluationRecord, KindCount
 from planeval.model.rows import MatchKind, RowKind, StructureMatch
@@ -24,9 +26,9 @@ def schema() -> dict:
 def classes() -> list[type]:
     found = {
         each
-        for module in (record_module, rows_module)
+        for module in (record_module, rows_module, margins_module)
         for each in vars(module).values()
-        if dataclasses.is_dataclass(each) and isinstance(each, type)
+        if dataclasses.is_dataclass(each) and isinstance(each, type) and each is not MarginRule
     }
     return sorted(found, key=lambda each: each.__name__)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import shapely
 from tests.phantoms import dose as phantom_dose
 from tests.phantoms import dose_on_grid
@@ -37,9 +39,9 @@ def box(name: str, volume_cc: float = 100.0, *, kind: str = "ORGAN", left_mm: fl
 
 
 def uniform_dose(fractions: int | None = 25, *, kind: str = "PHYSICAL", terms: int = 1):
-    """A dose object; only its description is looked at."""
+    """A dose object, one plan a term; only its description is looked at."""
     term = dose_on_grid(lambda x, y, z: 0 * x + 10.0, fractions=fractions)
-    made = phantom_dose(*[term] * terms)
+    made = phantom_dose(*(replace(term, plan_uid=f"plan {n}") for n in range(terms)))
     return type(made)(made.terms, type=kind, summation=made.summation, sources=("1.2.3",))
 
 
@@ -86,6 +88,9 @@ class FakeCase:
         if str(metric) == "D50%[Gy]" and self.prescriptions:
             return Value.of(max(each.total_gy for each in self.prescriptions), Unit.GY)
         return Value.of(1.0, metric.unit)
+
+    def spills(self, target: Structure, rx: Prescription):
+        return ()
 
     def dose_at(self, x, y, z):
         return Value.of(x + y + z, Unit.GY)

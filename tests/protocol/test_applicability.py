@@ -6,8 +6,17 @@ from dataclasses import replace
 import pytest
 from tests.protocol.fakes import RX, uniform_dose
 
+from planeval.metrics import parse
 from planeval.model import Prescription, Status
-from planeval.protocol.applicability import Facts, applies, condition_text, facts_of
+from planeval.protocol.applicability import (
+    Basis,
+    Facts,
+    applies,
+    basis_of,
+    condition_text,
+    facts_of,
+    mixed_fractions,
+)
 from planeval.protocol.schema import Applies
 
 CONVENTIONAL = Applies(fractions=(20, 30), total_dose_gy=(50.0, 65.0))
@@ -111,3 +120,50 @@ def test_no_condition_applies_to_every_plan():
     assert condition_text(Applies(fractions=(5, 5), child_pugh=("A", "B7"))) == (
         "5 fractions, Child-Pugh A, B7"
     )
+
+
+def sum_of(*fractions):
+    """A dose of one plan a number of fractions."""
+    plans = [uniform_dose(count).terms[0] for count in fractions]
+    terms = tuple(replace(term, plan_uid=f"plan {n}") for n, term in enumerate(plans))
+    return replace(uniform_dose(25), terms=terms)
+
+
+@pytest.mark.parametrize(
+    ("metric", "fractions", "expected"),
+    [
+        ("Mean[Gy]", (25, 5), NO),
+        ("EQD2_3:Mean[Gy]", (25, 5), YES),
+        ("Mean[Gy]", (25, 20), YES),
+        ("V20Gy[%]", (5, 25), NO),
+        ("D95%[%]", (5, 25), NO),
+        ("Volume[cc]", (25, 25), YES),
+    ],
+)
+def test_physical_rows_need_their_fractionation_in_every_delivery(metric, fractions, expected):
+    """EQD2 counts each delivery by its own fractions, so that a sum does not exclude it."""
+    facts = facts_of([], sum_of(*fractions))
+    spec = Applies(fractions=(20, 30))
+    assert applies(spec, facts, basis_of(parse(metric))).status is expected
+
+
+def test_one_plan_is_excluded_in_eqd2_as_well():
+    """The exemption is for sums: a plan of 5 fractions is outside 20 to 30 in any quantity."""
+    facts = facts_of([], uniform_dose(5))
+    assert applies(Applies(fractions=(20, 30)), facts, Basis.CONVERTED).status is NO
+
+
+@pytest.mark.parametrize(
+    ("metric", "fractions", "expected"),
+    [
+        ("Mean[Gy]", (25, 5), UNKNOWN),
+        ("Mean[Gy]", (25, 25), YES),
+        ("EQD2_3:Mean[Gy]", (25, 5), YES),
+        ("Volume[cc]", (25, 5), YES),
+    ],
+)
+def test_a_row_without_fractionation_does_not_judge_mixed_gray(metric, fractions, expected):
+    """30 Gy of 25 and of 5 fractions are not one dose."""
+    outcome = mixed_fractions(facts_of([], sum_of(*fractions)), basis_of(parse(metric)))
+    assert outcome.status is expected
+    assert expected is YES or "5 and 25 fractions" in outcome.reason

@@ -589,3 +589,37 @@ def test_groups_stay_nested_in_the_record():
     assert group.outcome.status is E
     assert [row.id for row in record.flat_rows()] == ["a", "b", "c"]
     assert record.counts[0].count(E) == 1
+
+
+EQD2_ROWS = """
+structures: {Liver: {alpha_beta: 2.5}}
+constraints:
+  - {id: own, structure: Liver, metric: "EQD2:Mean[Gy]", kind: limit, per_protocol: "<= 20",
+     source: src}
+  - {id: stated, structure: Liver, metric: "BED_10:D95%[Gy]", kind: information}
+  - {id: plain, structure: Liver, metric: "Mean[Gy]", kind: information}
+"""
+
+
+def test_the_row_says_which_alpha_beta_converts_it():
+    """The number stands in the metric, its origin in a note; the limit is named as unconverted."""
+    case = FakeCase([box("Liver")], {("Liver", "EQD2_2.5:Mean[Gy]"): 19.0})
+    record = evaluate(case, protocol(EQD2_ROWS))
+    own, stated, plain = (row_of(record, name) for name in ("own", "stated", "plain"))
+    assert own.metric == "EQD2_2.5:Mean[Gy]"
+    assert own.outcome.status is P
+    assert own.notes == (
+        "EQD2 with alpha/beta 2.5 Gy (from structures.Liver.alpha_beta), every point converted with "
+        "25 fractions; no repair or time factor. The limit is one of this quantity as the protocol "
+        "writes it.",
+    )
+    assert "BED with alpha/beta 10 Gy (stated in the row)" in stated.notes[0]
+    assert plain.notes == ()
+
+
+def test_weighted_dose_is_said_beside_its_conversion():
+    """EFFECTIVE input may be converted; the row says both."""
+    case = FakeCase([box("Liver")], dose=uniform_dose(kind="EFFECTIVE"))
+    notes = row_of(evaluate(case, protocol(EQD2_ROWS)), "own").notes
+    assert [note.split()[0] for note in notes] == ["EQD2", "the"]
+    assert "EFFECTIVE" in notes[1]

@@ -1,7 +1,8 @@
-"""The only DICOM readers: index a folder, link its objects, read a case.
+"""The only DICOM readers and writers: index a folder, link its objects, read a case, write structures.
 
 ``scan_folder`` reads headers, ``list_plans`` says what could be evaluated, ``read_case`` reads one
-case. What had to be decided on the way is a finding; :data:`CODES` lists them all.
+case, ``write_structures`` makes an RTSTRUCT. What had to be decided on the way is a finding;
+:data:`CODES` lists them all.
 """
 
 from planeval.dicom.codes import CODES
@@ -14,7 +15,10 @@ from planeval.dicom.plan_header import (
     read_plan_header,
     roi_names,
 )
+from planeval.dicom.registration import read_registrations
 from planeval.dicom.same_content import same_content
+from planeval.dicom.write import WrittenSet, WrittenStructure, write_structures
+from planeval.dicom.write_dose import write_dose_file
 
 __all__ = [
     "CODES",
@@ -23,11 +27,16 @@ __all__ = [
     "PlanEntry",
     "PlanHeader",
     "SliceGeometry",
+    "WrittenSet",
+    "WrittenStructure",
     "identifying_texts",
     "list_plans",
     "read_case",
     "read_plan_header",
+    "read_registrations",
     "roi_names",
     "same_content",
     "scan_folder",
+    "write_dose_file",
+    "write_structures",
 ]

@@ -81,6 +81,17 @@ CODES: dict[str, tuple[Severity, str]] = {
     "ct-unreferenced-slices": (_INFO, "slices that the structure set does not reference"),
     "ct-absent-slices": (_INFO, "slices that the structure set references are not there"),
     "ct-linked-by-frame": (_INFO, "the image series was found by frame of reference only"),
+    # written structure sets
+    "write-roi-left-out": (_WARNING, "an ROI without a solid is not copied into the written file"),
+    "write-number-changed": (_WARNING, "an ROI number that is not unique is replaced"),
+    "write-value-left-out": (_INFO, "a patient or study value that is not legal is left empty"),
+    "write-name-changed": (_WARNING, "a name is written in another spelling"),
+    "write-name-not-tg263": (_INFO, "a written name is not of TG-263 form"),
+    "write-plane-without-slice": (_WARNING, "contours on planes where there is no CT slice"),
+    "write-planes-not-of-image": (_WARNING, "contours on planes that are not the image's"),
+    "write-thickness-unstated": (_WARNING, "a single contour whose thickness the file cannot say"),
+    "write-volume-differs": (_WARNING, "the written contours have another volume than the solid"),
+    "write-part-left-out": (_INFO, "parts too small to write are left out"),
 }
 """Code -> (severity, meaning)."""
 

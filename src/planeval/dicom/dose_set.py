@@ -127,7 +127,7 @@ def load_dose(
         type=types[0],
         summation=read[0].summation if len(read) == 1 else "SUM",
         sources=tuple(entry.sop_uid for entry in choice.entries),
-        comment=read[0].comment if len(read) == 1 else "",
+        comment="; ".join(dict.fromkeys(part.comment for part in read if part.comment)),
     )
     return LoadedDose(dose, tuple(files))
 
@@ -247,7 +247,11 @@ def _terms(
         findings.append(finding("dose-several-grids", message))
     return tuple(
         DoseTerm(
-            grid, gy, fractions=_fractions(group, read[0].summation, plan), plan_uid=_uid(plan)
+            grid,
+            gy,
+            fractions=_fractions(group, read[0].summation, plan),
+            plan_uid=_uid(plan),
+            fraction_group=group,
         )
         for grid, group, gy in sums
     )

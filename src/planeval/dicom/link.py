@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from planeval.dicom.codes import finding
@@ -18,6 +19,7 @@ from planeval.dicom.tps_dvh import read_tps_dvhs
 from planeval.errors import InconsistentCase
 from planeval.model import (
     CaseData,
+    Dose,
     Finding,
     Identity,
     Image,
@@ -88,13 +90,16 @@ def read_case(
             relative=_relative(relative_reference_gy, relative_scale),
             reference_gy=max((p.total_gy for p in prescriptions), default=None),
         )
+    the_dose = loaded.dose if loaded else None
+    if the_dose is not None and the_plan is None:
+        the_dose = _with_stated_fractions(the_dose, prescriptions)
     files = [structure_file, *([plan_file] if plan_file else []), *(loaded.files if loaded else ())]
     dvhs = _tps_dvhs(loaded, structure_file, structure_set, prescriptions, findings)
     _report_text(files, findings)
     return CaseData(
         identity=_identity(structure_file, found.structures),
         structures={structure.name: structure for structure in structure_set.structures},
-        dose=loaded.dose if loaded else None,
+        dose=the_dose,
         image=image,
         plans=(the_plan,) if the_plan else (),
         prescriptions=prescriptions,
@@ -176,6 +181,15 @@ def _user_fractions(given: Rx, plan: Plan | None) -> int | None:
             f"planned for {planned} (NumberOfFractionsPlanned); leave --fx away or choose the plan"
         )
     return given.fractions if given.fractions is not None else planned
+
+
+def _with_stated_fractions(dose: Dose, prescriptions: Sequence[Prescription]) -> Dose:
+    """Return a PLAN dose without an RTPLAN with the fractions that the user states for it."""
+    stated = {rx.fractions for rx in prescriptions}
+    if dose.summation != "PLAN" or len(stated) != 1:
+        return dose
+    fractions = stated.pop()
+    return replace(dose, terms=tuple(replace(term, fractions=fractions) for term in dose.terms))
 
 
 def _tps_dvhs(

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
-from planeval.dose.curve import CurveSums
+from planeval.dose.curve import Curve, CurveSums
 from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.extremes import Extreme, ExtremeSearch
 from planeval.dose.field import DoseField
-from planeval.dose.sampling import sample
+from planeval.dose.sampling import CellBatch, sample
 from planeval.geometry.coverage import Coverage, cover
 from planeval.geometry.stack import CapReading, PlaneFrame
 from planeval.model import Dose, Structure
 
-__all__ = ["cover_structure", "dose_volume_histogram"]
+__all__ = ["Histogram", "cover_structure", "dose_volume_histogram", "gather"]
 
 LARGEST_DIVISION = 16
 """A dose voxel is never cut into more than 16 x 16 in-plane cells."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """What the cells of a structure add up to, per cap reading, and its extremes."""
+
+    curves: dict[CapReading, Curve]
+    outside_cc: dict[CapReading, float]
+    hottest: HotSpot | None
+    coldest: HotSpot | None
+
+    def dvh(self, name: str) -> Dvh:
+        """Return it as the DVH of a structure."""
+        return Dvh(name, self.curves, self.outside_cc, self.hottest, self.coldest)
 
 
 def cover_structure(structure: Structure, field: DoseField) -> Coverage:
@@ -43,11 +59,25 @@ def cover_structure(structure: Structure, field: DoseField) -> Coverage:
 
 def dose_volume_histogram(structure: Structure, dose: Dose) -> Dvh:
     """Return the DVH of a structure in a dose."""
-    field = DoseField(dose, structure.stack.frame)
+    frame = structure.stack.frame
+    field = DoseField(dose, frame)
     coverage = cover_structure(structure, field)
-    sums = CurveSums(*field.range_gy(coverage.lattice))
+    cells = sample(coverage, field)
+    found = gather(coverage, cells, frame, range_gy=field.range_gy(coverage.lattice))
+    return found.dvh(structure.name)
+
+
+def gather(
+    coverage: Coverage,
+    cells: Iterable[CellBatch],
+    frame: PlaneFrame,
+    *,
+    range_gy: tuple[float, float],
+) -> Histogram:
+    """Add up the cells of a coverage; ``range_gy`` must bound every corner dose."""
+    sums = CurveSums(*range_gy)
     search = ExtremeSearch()
-    for batch in sample(coverage, field):
+    for batch in cells:
         sums.add(batch)
         search.look(batch)
     curves = {}
@@ -58,9 +88,7 @@ def dose_volume_histogram(structure: Structure, dose: Dose) -> Dvh:
     outside = {
         reading: coverage.outside_cc[reading] + sums.undefined_cc(reading) for reading in CapReading
     }
-    frame = structure.stack.frame
-    return Dvh(
-        structure.name,
+    return Histogram(
         curves,
         outside,
         _spot(search.hottest(CapReading.CHOSEN), frame),

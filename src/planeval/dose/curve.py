@@ -39,7 +39,8 @@ JUMP_SHARE = 1e-5
 class Curve:
     """V over rising doses; equal neighbouring doses are a jump (inclusive value first).
 
-    ``bound_gy`` are the nodes of the two bounding curves.
+    ``bound_gy`` are the nodes of the two bounding curves. ``mean_band_gy`` bounds the mean where the
+    cells do not give it exactly.
     """
 
     dose_gy: Floats
@@ -51,6 +52,14 @@ class Curve:
     mean_gy: float
     min_gy: float
     max_gy: float
+    mean_band_gy: tuple[float, float] | None = None
+
+    @property
+    def corners_gy(self) -> tuple[float, float]:
+        """Nodes around the lowest and the highest corner dose of the cells."""
+        lowest = np.flatnonzero(self.lower_cc == self.lower_cc[0])[-1]
+        highest = np.flatnonzero(self.upper_cc > 0)[-1]
+        return float(self.bound_gy[lowest]), float(self.bound_gy[highest])
 
     def volume_at(self, gy: float) -> float:
         """V(d) in cc."""

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dose.curve import Curve
+from planeval.dose.power_mean import power_bounds, power_mean, power_mean_with_outside
 from planeval.geometry.stack import CapReading
 from planeval.model import Value
 from planeval.units import Unit
@@ -109,7 +110,7 @@ class Dvh:
         """
         return self._dose_value(
             lambda curve: curve.mean_gy,
-            lambda curve: (curve.mean_gy, curve.mean_gy),
+            lambda curve: curve.mean_band_gy or (curve.mean_gy, curve.mean_gy),
             lambda: (self._mean_with_cold_outside(), math.inf),
             "Mean",
         )
@@ -121,7 +122,7 @@ class Dvh:
         """
         found = self._dose_value(
             lambda curve: curve.max_gy,
-            lambda curve: (curve.max_gy, float(curve.bound_gy[-1])),
+            lambda curve: (curve.max_gy, curve.corners_gy[1]),
             lambda: (self._max(), math.inf),
             "Max",
         )
@@ -134,7 +135,7 @@ class Dvh:
         """Smallest dose proven at a point of the closed solid; the band starts at the lowest corner."""
         return self._dose_value(
             lambda curve: curve.min_gy,
-            lambda curve: (float(curve.bound_gy[0]), curve.min_gy),
+            lambda curve: (curve.corners_gy[0], curve.min_gy),
             lambda: (0.0, self._min()),
             "Min",
         )
@@ -173,6 +174,27 @@ class Dvh:
             lambda: self._dc_with_outside(self._amount(cc, percent)),
             text,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
+        )
+
+    def geud(self, exponent: float) -> Value:
+        """Generalised equivalent uniform dose: the power mean of the dose, (sum v D^a / V)^(1/a).
+
+        a = 1 is the mean; a large a approaches Max, a negative one Min (0 where a part has no dose).
+        """
+        if not math.isfinite(exponent) or exponent == 0:
+            raise ValueError(f"gEUD with a = {exponent}: need a number other than 0")
+        curve = self._curves.get(CapReading.CHOSEN)
+
+        def with_outside() -> Interval:
+            if curve is None:
+                return 0.0, math.inf
+            return power_mean_with_outside(curve, self.outside_cc, exponent)
+
+        return self._dose_value(
+            lambda one: power_mean(one, exponent),
+            lambda one: power_bounds(one, exponent),
+            with_outside,
+            f"gEUD{exponent:g}",
         )
 
     def v(self, *, gy: float, unit: Unit | str = Unit.CC) -> Value:
@@ -344,5 +366,5 @@ def _cold_dose(curve: Curve, hot_cc: float) -> float:
 
 def _cold_bounds(curve: Curve, hot_cc: float) -> Interval:
     if hot_cc <= 0:
-        return curve.max_gy, float(curve.bound_gy[-1])
+        return curve.max_gy, curve.corners_gy[1]
     return curve.dose_bounds(hot_cc)

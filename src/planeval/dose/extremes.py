@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planeval.dose.sampling import CellBatch, bilinear
+from planeval.dose.sampling import CellBatch
 from planeval.geometry.stack import CapReading
 
 __all__ = ["Extreme", "ExtremeSearch"]
@@ -100,8 +100,7 @@ class ExtremeSearch:
         u, v = lattice.u_mm, lattice.v_mm
         x = np.clip((points[:, 0] - u[column]) / (u[column + 1] - u[column]), 0, 1)
         y = np.clip((points[:, 1] - v[row]) / (v[row + 1] - v[row]), 0, 1)
-        corners = [batch.doses.sides(number, row + b, column + a) for b in (0, 1) for a in (0, 1)]
-        doses = np.stack([bilinear(list(side), x, y, x * y) for side in zip(*corners, strict=True)])
+        doses = batch.doses.at(number, row, column, (x, y))
         k, n = (int(at) for at in np.unravel_index(best.pick(doses), doses.shape))
         place = (float(points[n, 0]), float(points[n, 1]), _height(batch, int(number[n]), k))
         return Extreme(float(doses[k, n]), place)

@@ -84,14 +84,21 @@ class LayerDoses:
         floor, ceiling = (lower + share[number] * step for share in self.shares())
         return floor, ceiling
 
+    def at(self, number: Ints, row: Ints, column: Ints, place: tuple[Doses, Doses]) -> Doses:
+        """Doses on floor and ceiling of layers, shape (2, n), at local places (x, y) of cells."""
+        x, y = place
+        corners = [self.sides(number, row + b, column + a) for b in (0, 1) for a in (0, 1)]
+        return np.stack([bilinear(list(side), x, y, x * y) for side in zip(*corners, strict=True)])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellBatch:
     """Cells of one group of cap readings; the first ``full`` of them lie wholly inside.
 
     ``from_gy`` and ``to_gy`` are the ends of the even spread, ``low_gy`` and ``high_gy`` the corner
-    doses that bound a cell; ``layer`` and ``cell`` say where it is in ``doses``. Cells without a
-    defined dose are left out and summed up in ``undefined_cc``.
+    doses that bound a cell, ``half_gy`` half the spread before the corners cut it; ``layer`` and
+    ``cell`` say where it is in ``doses``. Cells without a defined dose are left out and summed up in
+    ``undefined_cc``.
     """
 
     readings: CapReading
@@ -102,6 +109,7 @@ class CellBatch:
     to_gy: Doses
     low_gy: Doses
     high_gy: Doses
+    half_gy: Doses
     layer: Ints
     cell: Ints
     full: int
@@ -143,10 +151,12 @@ def _batch(
         known = np.isfinite(low) & np.isfinite(high)
         count, lost = int(known[:count].sum()), float(cc[~known].sum())
         cc, mean, start, stop = cc[known], mean[known], start[known], stop[known]
+        half = half[known]
         low, high, layer, cell = low[known], high[known], layer[known], cell[known]
     return CellBatch(
-        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, layer, cell, count, lost
-    )
+        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, half, layer, cell,
+        count, lost,
+    )  # fmt: skip
 
 
 Cells = tuple[Ints, Ints, Floats, tuple[Doses, Doses, Doses, Doses]]

@@ -18,7 +18,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["between_shapes", "tapered_end"]
+__all__ = ["between_shapes", "outline", "tapered_end"]
 
 Area = Any
 
@@ -39,13 +39,24 @@ def between_shapes(
     if lower.equals_exact(upper, 0.0):
         yield low_mm, high_mm, lower
         return
-    u, v = _raster(shapely.union(lower, upper))
-    below, above = _signed_distance(lower, u, v), _signed_distance(upper, u, v)
+    blend = Blend(lower, upper)
     for index in range(SUB_SLABS):
-        fraction = (index + 0.5) / SUB_SLABS
-        area = _outline((1 - fraction) * below + fraction * above, u, v)
+        area = blend.at((index + 0.5) / SUB_SLABS)
         if not area.is_empty:
             yield float(edges[index]), float(edges[index + 1]), area
+
+
+class Blend:
+    """Shapes on the way from one area to another."""
+
+    def __init__(self, lower: Area, upper: Area) -> None:
+        self._u, self._v = _raster(shapely.box(*shapely.total_bounds([lower, upper])))
+        self._below, self._above = _signed_distances((lower, upper), self._u, self._v)
+
+    def at(self, fraction: float) -> Area:
+        """Return the shape at a fraction of the way, 0 to 1."""
+        field = (1 - fraction) * self._below + fraction * self._above
+        return outline(field, self._u, self._v)
 
 
 def tapered_end(end_mm: float, tip_mm: float, area: Area) -> Iterator[tuple[float, float, Area]]:
@@ -76,26 +87,63 @@ def _raster(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     )
 
 
-def _signed_distance(
-    area: Area, u: NDArray[np.float64], v: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Distance to the outline, positive inside, shape (v, u)."""
+def _signed_distances(
+    areas: tuple[Area, Area], u: NDArray[np.float64], v: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Distances to two outlines, positive inside, each of shape (v, u).
+
+    No shape between the two has an outline among nodes that all lie inside both or outside both:
+    there the distance only has its sign.
+    """
+    uu, vv = np.meshgrid(u, v)
+    inside = [_inside(area, u, v) for area in areas]
+    near = inside[0] != inside[1]
+    around = near.copy()
+    for ways in (inside[0], near):
+        for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+            change = ways[one] != ways[other]
+            around[one] |= change
+            around[other] |= change
+    near = around
+    nodes = np.column_stack([uu[near], vv[near]])
+    reach = float(u[-1] - u[0] + v[-1] - v[0])
+    fields = []
+    for area, mask in zip(areas, inside, strict=True):
+        field = np.full(uu.shape, reach)
+        field[near] = _distance(area, nodes, u[1] - u[0])
+        fields.append(np.where(mask, field, -field))
+    return fields
+
+
+def _inside(area: Area, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which raster nodes lie inside, by the parity of the edges to the left in their row."""
+    start, end = _edges(area)
+    step = u[1] - u[0]
+    first, last = (np.ceil((side[:, 1] - v[0]) / step).astype(int) for side in (start, end))
+    count = np.abs(last - first)
+    edge = np.repeat(np.arange(len(start)), count)
+    nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    row = np.minimum(first, last)[edge] + nth
+    share = (v[row] - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
+    crossing = start[edge, 0] + share * (end[edge, 0] - start[edge, 0])
+    column = np.ceil((crossing - u[0]) / step).astype(int)
+    crossed = np.bincount(row * len(u) + column, minlength=len(u) * len(v))
+    return np.asarray(np.cumsum(crossed.reshape(len(v), len(u)), axis=1) % 2 == 1)
+
+
+def _distance(area: Area, nodes: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Distance of nodes to an outline."""
     from scipy.spatial import KDTree  # noqa: PLC0415 - heavy, and rarely needed
 
-    uu, vv = np.meshgrid(u, v)
     start, end = _edges(area)
-    place, edge = _points_along(start, end, (u[1] - u[0]) / 2)
-    nodes = np.column_stack([uu.ravel(), vv.ravel()])
-    _distance, nearest = KDTree(place).query(nodes)
+    place, edge = _points_along(start, end, step / 2)
+    _far, nearest = KDTree(place).query(nodes)
     # the nearest outline point lies on the edge of the nearest sample, or on the one beyond its end
     one = edge[nearest]
     other = edge[np.minimum(nearest + 1, len(edge) - 1)]
     before = edge[np.maximum(nearest - 1, 0)]
-    distance = np.minimum.reduce(
-        [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
-    ).reshape(uu.shape)
-    shapely.prepare(area)
-    return np.asarray(np.where(shapely.contains_xy(area, uu, vv), distance, -distance))
+    ways = [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
+    return np.asarray(np.minimum.reduce(ways))
 
 
 def _edges(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -129,7 +177,7 @@ def _to_edge(
     return np.asarray(np.hypot(*(nodes - start - share[:, None] * along).T))
 
 
-def _outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
+def outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:
     """The area where the field is positive, by even-odd of its zero lines."""
     from skimage.measure import find_contours  # noqa: PLC0415 - heavy, and rarely needed
 

@@ -19,7 +19,7 @@ h/2 outward; a distance above 1.5 x max(h, its two neighbour distances) is a gap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from itertools import pairwise
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.interpolate import between_shapes, tapered_end
-from planeval.geometry.rings import solid_part
 
 __all__ = [
+    "ALWAYS",
     "AXIAL",
     "CapReading",
     "DrawnPlane",
@@ -41,7 +41,7 @@ __all__ = [
     "PlanarStack",
     "PlaneFrame",
     "Slab",
-    "combine",
+    "joined",
     "volume_cc",
 ]
 
@@ -220,6 +220,27 @@ class PlanarStack:
         inner = _between_planes(self.planes, self.spacing_mm, between)
         return (*inner, *_end_caps(self.planes, self.spacing_mm, caps))
 
+    def section(
+        self,
+        height_mm: float,
+        *,
+        caps: Literal["half", "none", "tapered"] = "half",
+        between: Literal["prism", "interpolated"] = "prism",
+    ) -> Area:
+        """Return the area of the solid at a height, in the chosen cap reading.
+
+        A slab owns its lower boundary; the upper one too where no slab follows. An empty polygon
+        where nothing is solid.
+        """
+        chosen = [s for s in self.slabs(caps, between) if s.readings & CapReading.CHOSEN]
+        for slab in chosen:
+            if slab.low_mm <= height_mm < slab.high_mm:
+                return slab.area
+        for slab in chosen:
+            if height_mm == slab.high_mm:
+                return slab.area
+        return shapely.Polygon()
+
     def gaps(self) -> tuple[Gap, ...]:
         """Return the places where planes are missing, by the 1.5 rule."""
         if self.spacing_mm is None:
@@ -284,10 +305,10 @@ def _between_planes(planes: Sequence[DrawnPlane], spacing_mm: float, between: st
             slabs.extend(
                 Slab(a, b, area) for a, b, area in between_shapes(low, lower.area, high, upper.area)
             )
-    return _joined(slabs)
+    return joined(slabs)
 
 
-def _joined(slabs: Sequence[Slab]) -> list[Slab]:
+def joined(slabs: Sequence[Slab]) -> list[Slab]:
     """Join neighbouring slabs of the same polygon."""
     joined: list[Slab] = []
     for slab in slabs:
@@ -320,82 +341,6 @@ def _end_caps(planes: Sequence[DrawnPlane], spacing_mm: float, caps: str) -> lis
 
 def _slab(one_mm: float, other_mm: float, area: Area, readings: CapReading) -> Slab:
     return Slab(min(one_mm, other_mm), max(one_mm, other_mm), area, readings)
-
-
-def combine(
-    first: PlanarStack,
-    second: PlanarStack,
-    operation: Callable[[Area, Area], Area],
-    *,
-    caps: Literal["half", "none", "tapered"] = "half",
-    between: Literal["prism", "interpolated"] = "prism",
-) -> PlanarStack:
-    """Combine two solids by a polygon operation: ``shapely.difference``, ``union``, ``intersection``.
-
-    Both slab lists are cut at all boundaries of either, and the polygons are combined in every
-    elementary interval and every cap reading; plane heights are never matched or rounded. An absent
-    side is an empty polygon. Raises :class:`GeometryError` where the planes are not parallel.
-
-    >>> square, hole = shapely.box(0, 0, 40, 40), shapely.box(10, 10, 20, 20)
-    >>> outer = PlanarStack(AXIAL, [DrawnPlane(float(z), square) for z in (0, 5, 10)])
-    >>> inner = PlanarStack(AXIAL, [DrawnPlane(z, hole) for z in (2.5, 5.0, 7.5)])
-    >>> round(volume_cc(outer), 6), round(volume_cc(inner), 6)
-    (24.0, 0.75)
-    >>> round(volume_cc(combine(outer, inner, shapely.difference)), 6)
-    23.25
-    """
-    if not first.frame.is_same(second.frame):
-        raise GeometryError(
-            "the two structures are drawn on planes that are not parallel: "
-            f"{np.round(first.frame.axes[2], 4).tolist()} and "
-            f"{np.round(second.frame.axes[2], 4).tolist()}"
-        )
-    sides = [_Lookup(stack.slabs(caps, between)) for stack in (first, second)]
-    heights = np.unique(np.concatenate([side.boundaries for side in sides]))
-    results: dict[tuple[int, int], Area] = {}
-    slabs: list[Slab] = []
-    for low, high in pairwise(heights):
-        middle = (low + high) / 2
-        readings: dict[tuple[int, int], CapReading] = {}
-        for reading in CapReading:
-            a, b = (side.area_at(middle, reading) for side in sides)
-            key = (id(a), id(b))
-            readings[key] = readings.get(key, CapReading(0)) | reading
-            if key not in results:
-                results[key] = solid_part(operation(a, b))
-        slabs.extend(
-            Slab(float(low), float(high), results[key], reading)
-            for key, reading in readings.items()
-            if not results[key].is_empty
-        )
-    return PlanarStack(first.frame, slabs=_joined_by_reading(slabs))
-
-
-_NOTHING = shapely.Polygon()
-
-
-class _Lookup:
-    """Which polygon is solid at a height, in a cap reading."""
-
-    def __init__(self, slabs: Sequence[Slab]) -> None:
-        self.slabs = slabs
-        self.low = np.array([slab.low_mm for slab in slabs])
-        self.high = np.array([slab.high_mm for slab in slabs])
-        self.boundaries = np.concatenate([self.low, self.high])
-
-    def area_at(self, height_mm: float, reading: CapReading) -> Area:
-        for index in np.flatnonzero((self.low < height_mm) & (height_mm < self.high)).tolist():
-            if self.slabs[index].readings & reading:
-                return self.slabs[index].area
-        return _NOTHING
-
-
-def _joined_by_reading(slabs: Sequence[Slab]) -> list[Slab]:
-    """Join neighbouring slabs of the same polygon within each set of cap readings."""
-    by_reading: dict[CapReading, list[Slab]] = {}
-    for slab in slabs:
-        by_reading.setdefault(slab.readings, []).append(slab)
-    return [slab for group in by_reading.values() for slab in _joined(group)]
 
 
 def volume_cc(

@@ -15,6 +15,13 @@ DC700cc, DC5%             %, cc, mm3        Gy, cGy, %   dose that the coldest p
 V20Gy, V95%               Gy, cGy, %        cc, %        volume at or above the dose
 CV5Gy, CV95%              Gy, cGy, %        cc, %        volume below the dose
 OutsideDoseGrid                             cc, %        volume without a known dose
+gEUD8, gEUD-10        none (a)          Gy, cGy, %   power mean (sum v D^a)^(1/a)
+Veff0.97              none (n)          %            effective volume, sum v (D / Rx)^(1/n)
+HI                                          none         homogeneity of a target
+PaddickCI, RTOGCI                           none         conformity to a target
+GradientIndex, R50                          none         fall-off around a target
+D2cm                                        %, Gy        dose 2 cm away from a target
+PIV, TVPIV                                  cc           prescription isodose, target inside it
 ========================  ================  ===========  ==========================================
 
 A share of volume (%) is above 0 and at most 100; a share of dose is of the prescription and needs
@@ -55,6 +62,13 @@ class _Form:
     answer: tuple[Unit, ...]
     example: str
     note: str = ""
+    is_index: bool = False
+    has_sign: bool = False
+
+    @property
+    def takes_number(self) -> bool:
+        """Whether the argument is a number without unit, such as an exponent."""
+        return self.argument == (Unit.NONE,)
 
     @property
     def takes_volume(self) -> bool:
@@ -62,7 +76,7 @@ class _Form:
 
     @property
     def has_dose(self) -> bool:
-        return Unit.GY in self.argument + self.answer
+        return Unit.GY in self.argument + self.answer and not self.is_index
 
     def converted(self, quantity: str) -> _Form:
         """Return the form for EQD2 or BED: without shares of a prescribed dose."""
@@ -71,7 +85,7 @@ class _Form:
             for units in (self.argument, self.answer)
         )
         note = f" (a share of the prescription has no {quantity})"
-        return _Form(argument, answer, self.example, note)
+        return _Form(argument, answer, self.example, note, self.is_index, self.has_sign)
 
 
 _DOSE = (Unit.GY, Unit.CGY, Unit.PERCENT)
@@ -89,6 +103,21 @@ _FORMS = {
     MetricKind.VOLUME_AT_DOSE: _Form(_DOSE, _VOLUME, "V20Gy[cc]"),
     MetricKind.COLD_VOLUME_AT_DOSE: _Form(_DOSE, _VOLUME, "CV5Gy[cc]"),
     MetricKind.OUTSIDE: _Form((), _VOLUME, "OutsideDoseGrid[cc]"),
+    MetricKind.GEUD: _Form((Unit.NONE,), _DOSE, "gEUD8[Gy]", has_sign=True),
+    MetricKind.VEFF: _Form((Unit.NONE,), (Unit.PERCENT,), "Veff1[%]"),
+    **{
+        kind: _Form((), (Unit.NONE,), str(kind), is_index=True)
+        for kind in (
+            MetricKind.HOMOGENEITY,
+            MetricKind.PADDICK,
+            MetricKind.RTOG_CONFORMITY,
+            MetricKind.GRADIENT,
+            MetricKind.R50,
+        )
+    },
+    MetricKind.D2CM: _Form((), (Unit.PERCENT, *_DOSE[:2]), "D2cm[%]", is_index=True),
+    MetricKind.PRESCRIBED_ISODOSE: _Form((), (Unit.CC,), "PIV[cc]", is_index=True),
+    MetricKind.COVERED_TARGET: _Form((), (Unit.CC,), "TVPIV[cc]", is_index=True),
 }
 
 
@@ -145,7 +174,8 @@ def _read(scan: _Scan, allow_bare_biology: bool) -> Metric:
     form = _FORMS[kind]
     if biology is not None:
         if not form.has_dose:
-            raise _Fault(start, f"{kind} is no dose and has no {biology.quantity}")
+            what = "an index of physical dose" if form.is_index else "no dose"
+            raise _Fault(start, f"{kind} is {what} and has no {biology.quantity}")
         form = form.converted(biology.quantity)
     argument = _read_argument(scan, kind, form)
     unit = _read_answer(scan, kind, form)
@@ -187,6 +217,8 @@ def _read_argument(scan: _Scan, kind: MetricKind, form: _Form) -> Quantity | Non
     if not form.argument:
         return None
     start = scan.position
+    if form.takes_number:
+        return _read_exponent(scan, kind, form)
     digits = _read_digits(scan)
     unit = _read_unit(scan, form.argument, f"after the number of {kind}{form.note}")
     number = _number(digits, start, _decimals(unit))
@@ -198,6 +230,15 @@ def _read_argument(scan: _Scan, kind: MetricKind, form: _Form) -> Quantity | Non
         return Quantity(number, unit)
     base = Quantity(number, unit).to(_BASE_UNIT[unit])
     return Quantity(round(base.value, _DECIMALS), base.unit)
+
+
+def _read_exponent(scan: _Scan, kind: MetricKind, form: _Form) -> Quantity:
+    start = scan.position
+    sign = -1.0 if form.has_sign and scan.take("-") else 1.0
+    number = _number(_read_digits(scan), start, _DECIMALS)
+    if number == 0:
+        raise _Fault(start, f"{kind}0 is not defined; expected a number other than 0")
+    return Quantity(sign * number, Unit.NONE)
 
 
 def _read_digits(scan: _Scan) -> str:
@@ -301,7 +342,9 @@ def _candidates(loose: re.Match[str], kind: MetricKind) -> Iterator[str]:
         units = [choice for choice in form.argument if choice not in _BASE_UNIT] or [None]
     answers = [answer] if answer in form.answer else form.answer[:1]
     for written, wanted in product(units, answers):
-        yield f"{prefix}{kind}{number}{written or ''}[{wanted}]"
+        bracket = "" if wanted is Unit.NONE else f"[{wanted}]"
+        suffix = "" if written in (None, Unit.NONE) else str(written)
+        yield f"{prefix}{kind}{number}{suffix}{bracket}"
 
 
 def _example(text: str) -> str:
@@ -337,7 +380,10 @@ def _form_pattern(kind: MetricKind, form: _Form) -> str:
         number = _number_pattern(_decimals(unit))
         if form.takes_volume:
             number = _ABOVE_ZERO + (_SHARE if unit is Unit.PERCENT else number)
-        arguments.append(number + unit)
+        if form.takes_number:
+            arguments.append(("-?" if form.has_sign else "") + _ABOVE_ZERO + number)
+        else:
+            arguments.append(number + unit)
     argument = f"(?:{'|'.join(arguments)})" if arguments else ""
     answer = "" if form.answer == (Unit.NONE,) else rf"\[(?:{'|'.join(form.answer)})\]"
     return f"{kind}{argument}{answer}"

@@ -8,6 +8,7 @@ from planeval.model.method import Method
 from planeval.model.metric import Biology, Metric, MetricKind
 from planeval.model.outcome import Outcome, Status, Verdict
 from planeval.model.plan import Beam, FractionGroup, Plan, Prescription, Rx
+from planeval.model.registration import Registration
 from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
 from planeval.model.value import Value
 
@@ -28,6 +29,7 @@ __all__ = [
     "Plan",
     "PointOfInterest",
     "Prescription",
+    "Registration",
     "Rx",
     "Severity",
     "Source",

@@ -13,6 +13,7 @@ from planeval.model.dose import Dose
 from planeval.model.finding import Finding
 from planeval.model.image import Image
 from planeval.model.plan import Plan, Prescription
+from planeval.model.registration import Registration
 from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
 
 __all__ = ["CaseData", "Identity", "Source", "StructureSet", "TpsDvh"]
@@ -80,7 +81,8 @@ class CaseData:
     """Image, structures, dose, plans and what was found on the way; one patient, one frame.
 
     ``structures`` maps unique names to structures in file order. Every link between the objects is
-    verified, or named in ``findings``.
+    verified, or named in ``findings``. ``registrations`` are those that moved a dose into this frame,
+    each right to ``registration_mm``.
     """
 
     identity: Identity
@@ -97,6 +99,8 @@ class CaseData:
     frame_uid: str = ""
     structure_set_label: str = ""
     structure_set_date: str = ""
+    registrations: tuple[Registration, ...] = ()
+    registration_mm: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "structures", MappingProxyType(dict(self.structures)))

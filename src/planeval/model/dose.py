@@ -17,7 +17,8 @@ class DoseTerm:
     """One dose array: absolute Gy of all fractions, shape (k, j, i), on its grid.
 
     ``to_case`` maps patient mm of the term's frame to the case frame (4 x 4), None for the same
-    frame. ``fractions`` is None where nobody states it.
+    frame. ``fractions`` is None where nobody states it. Terms of one plan and ``fraction_group`` are
+    delivered together: their doses add up within each fraction.
     """
 
     grid: Grid
@@ -25,6 +26,7 @@ class DoseTerm:
     fractions: int | None = None
     plan_uid: str = ""
     to_case: NDArray[np.float64] | None = None
+    fraction_group: int | None = None
 
     def __post_init__(self) -> None:
         if self.gy.shape != self.grid.shape:

@@ -27,6 +27,35 @@ class MetricKind(StrEnum):
     VOLUME_AT_DOSE = "V"
     COLD_VOLUME_AT_DOSE = "CV"
     OUTSIDE = "OutsideDoseGrid"
+    GEUD = "gEUD"
+    VEFF = "Veff"
+    HOMOGENEITY = "HI"
+    PADDICK = "PaddickCI"
+    RTOG_CONFORMITY = "RTOGCI"
+    GRADIENT = "GradientIndex"
+    R50 = "R50"
+    D2CM = "D2cm"
+    PRESCRIBED_ISODOSE = "PIV"
+    COVERED_TARGET = "TVPIV"
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it describes a target and its isodoses, not one structure's dose alone."""
+        return self in _INDICES
+
+
+_INDICES = frozenset(
+    {
+        MetricKind.HOMOGENEITY,
+        MetricKind.PADDICK,
+        MetricKind.RTOG_CONFORMITY,
+        MetricKind.GRADIENT,
+        MetricKind.R50,
+        MetricKind.D2CM,
+        MetricKind.PRESCRIBED_ISODOSE,
+        MetricKind.COVERED_TARGET,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from planeval.model.case import Identity, Source
 from planeval.model.finding import Finding, Severity
+from planeval.model.margins import MarginRow
 from planeval.model.method import Method
 from planeval.model.outcome import Outcome, Status, Verdict
 from planeval.model.plain import json_text, plain
@@ -29,6 +30,7 @@ from planeval.model.rows import (
     RowKind,
     StructureMatch,
 )
+from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.model.value import Value
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "LimitMark",
     "LimitText",
     "Margin",
+    "MarginRow",
     "MatchKind",
     "PlanSummary",
     "PointRow",
@@ -53,8 +56,11 @@ __all__ = [
     "RowGroup",
     "RowKind",
     "SourceNote",
+    "Spill",
     "StructureMatch",
     "StructureRow",
+    "TargetRow",
+    "TargetValue",
     "TpsRow",
     "UnjudgedOrgan",
 ]
@@ -275,7 +281,8 @@ class EvaluationRecord:
 
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
-    ordered, most urgent first.
+    ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
+    targets' coverage and indices, for information.
     """
 
     identity: Identity
@@ -298,6 +305,8 @@ class EvaluationRecord:
     matches: tuple[StructureMatch, ...]
     findings: tuple[Finding, ...]
     provenance: Provenance
+    margins: tuple[MarginRow, ...] = ()
+    targets: tuple[TargetRow, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

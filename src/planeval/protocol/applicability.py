@@ -2,7 +2,11 @@
 
 The number of fractions, the prescribed dose and the Child-Pugh class decide. They come from the
 plan or from the user, never from free text in DICOM. The prescribed dose of a plan with several
-levels is its highest level. In a sum every term must have the fractionation of the row.
+levels is its highest level.
+
+In a sum every delivery must have the fractionation of a row in physical Gy; a row that states none
+cannot be judged there where the deliveries differ. EQD2 and BED take every delivery's fractions into
+account, so that the number of fractions of a sum does not exclude them.
 """
 
 from __future__ import annotations
@@ -10,11 +14,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from planeval.model import Dose, Outcome, Prescription, Status
+from planeval.dose.biology import deliveries
+from planeval.model import Dose, Metric, MetricKind, Outcome, Prescription, Status
 from planeval.protocol.schema import Applies
 
-__all__ = ["Facts", "applies", "condition_text", "facts_of"]
+__all__ = [
+    "Basis",
+    "Facts",
+    "applies",
+    "basis_of",
+    "condition_text",
+    "facts_of",
+    "mixed_fractions",
+]
 
 _DOSE_SLACK_GY = 1e-6
 """Arithmetic noise of totals such as 25 x 2.6 Gy, far below any printed digit."""
@@ -25,14 +39,16 @@ _CHILD_PUGH = re.compile(r"(A[56]?|B[789]?|C(?:1[0-5])?)")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a case: fractions of every dose term, total Gy, Child-Pugh; None unknown.
+    """What is known of a case: fractions of every delivery, total Gy, Child-Pugh; None unknown.
 
-    ``fractions`` is None where one term's number is unknown or the prescriptions disagree.
+    ``fractions`` is None where one delivery's number is unknown or the prescriptions disagree.
+    ``is_sum`` says that the dose has several deliveries: plans, or fraction groups of a plan.
     """
 
     fractions: tuple[int, ...] | None = None
     total_gy: float | None = None
     child_pugh: str | None = None
+    is_sum: bool = False
 
 
 def facts_of(
@@ -43,7 +59,7 @@ def facts_of(
     Raises ValueError for text that is no Child-Pugh class or score.
 
     >>> facts_of([Prescription("PTV", 55.0, 25, "USER", "--rx")], None, "a5")
-    Facts(fractions=(25,), total_gy=55.0, child_pugh='A5')
+    Facts(fractions=(25,), total_gy=55.0, child_pugh='A5', is_sum=False)
     """
     score = child_pugh.strip().upper() if child_pugh else None
     if score is not None and not _CHILD_PUGH.fullmatch(score):
@@ -51,14 +67,15 @@ def facts_of(
             f"Child-Pugh {child_pugh!r}: expected a class (A, B, C) or a score (A5 to C15)"
         )
     total = max((rx.total_gy for rx in prescriptions), default=None)
-    return Facts(_fractions(prescriptions, dose), total, score)
+    is_sum = dose is not None and len(deliveries(dose)) > 1
+    return Facts(_fractions(prescriptions, dose), total, score, is_sum)
 
 
 def _fractions(prescriptions: Sequence[Prescription], dose: Dose | None) -> tuple[int, ...] | None:
-    """Return the fractions of every term, None where one of them is unknown."""
+    """Return the fractions of every delivery, None where one of them is unknown."""
     if dose is not None and dose.summation == "MULTI_PLAN":
         return None
-    terms = [term.fractions for term in dose.terms] if dose is not None else []
+    terms = [parts[0].fractions for parts in deliveries(dose)] if dose is not None else []
     if len(terms) > 1:
         known = tuple(count for count in terms if count is not None)
         return known if len(known) == len(terms) else None
@@ -67,15 +84,46 @@ def _fractions(prescriptions: Sequence[Prescription], dose: Dose | None) -> tupl
     return tuple(stated) if len(stated) == 1 else None
 
 
-def applies(spec: Applies, facts: Facts) -> Outcome:
+class Basis(StrEnum):
+    """What a row compares: physical dose, converted dose, or no dose at all."""
+
+    PHYSICAL = "physical"
+    CONVERTED = "converted"
+    NONE = "none"
+
+
+def basis_of(metric: Metric) -> Basis:
+    """Return what a metric compares."""
+    if metric.biology is not None:
+        return Basis.CONVERTED
+    without_dose = metric.kind in (MetricKind.VOLUME, MetricKind.OUTSIDE)
+    return Basis.NONE if without_dose else Basis.PHYSICAL
+
+
+def mixed_fractions(facts: Facts, basis: Basis) -> Outcome:
+    """Return NOT_EVALUABLE for physical dose of deliveries that differ in their fractions."""
+    if basis is not Basis.PHYSICAL or not facts.is_sum or facts.fractions is None:
+        return Outcome(Status.PASS)
+    counts = sorted(set(facts.fractions))
+    if len(counts) == 1:
+        return Outcome(Status.PASS)
+    return Outcome(
+        Status.NOT_EVALUABLE,
+        f"the dose is a sum of {' and '.join(map(str, counts))} fractions and the row states no "
+        "fractionation: physical Gy of both cannot be judged together; ask for EQD2",
+    )
+
+
+def applies(spec: Applies, facts: Facts, basis: Basis = Basis.PHYSICAL) -> Outcome:
     """Return PASS where the conditions hold, NOT_APPLICABLE or NOT_EVALUABLE with the reason.
 
     A condition that is known to fail decides, even where another is unknown.
     """
+    counts_fractions = not (facts.is_sum and basis is Basis.CONVERTED)
     checks = [
         check
         for check in (
-            _fractions_check(spec, facts),
+            _fractions_check(spec, facts) if counts_fractions else None,
             _dose_check(spec, facts),
             _child_pugh_check(spec, facts),
         )

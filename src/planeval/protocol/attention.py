@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from planeval.model import Finding, Outcome, Severity, Status, Value
+from planeval.model.margins import MarginRow
 from planeval.model.record import Attention, PrescriptionRow, ProtocolSummary
 from planeval.model.rows import Row, RowGroup
 from planeval.units import Unit
@@ -26,6 +27,7 @@ def attention_lines(
     *,
     protocol: ProtocolSummary,
     prescriptions: Iterable[Attention],
+    margins: Sequence[MarginRow] = (),
 ) -> tuple[Attention, ...]:
     """Return the list, most urgent first. Findings of severity info stay out of it."""
     lines = [
@@ -34,8 +36,10 @@ def attention_lines(
         *prescriptions,
         *_status_lines(rows, Status.FAIL),
         *_status_lines(rows, Status.NOT_EVALUABLE),
+        *_margin_lines(margins, counted=True),
         *_near_lines(rows),
         *_inner_lines(rows),
+        *_margin_lines(margins, counted=False),
         *_note_lines(rows),
         *_finding_lines(findings, Severity.WARNING),
         *_review_line(protocol),
@@ -107,6 +111,30 @@ def _own_reason(item: Row | RowGroup, members: Sequence[Row | RowGroup]) -> str:
         if member.outcome is not None and member.outcome.reason:
             reason = reason.replace(member.outcome.reason, "")
     return "; ".join(part for part in reason.split("; ") if part)
+
+
+def _margin_lines(margins: Sequence[MarginRow], *, counted: bool) -> Iterator[Attention]:
+    """Yield margin audits that fail, could not be evaluated, or are near their limit.
+
+    One that only informs is a warning where it fails, and no line otherwise.
+    """
+    for row in margins:
+        status = row.outcome.status
+        if row.is_counted is not counted or not (
+            status in _BAD or (row.outcome.near_limit and counted)
+        ):
+            continue
+        if not counted and status is not Status.FAIL:
+            continue
+        name = f"margin of {row.outer.protocol_name} around {row.inner.protocol_name}"
+        reason = f" ({row.outcome.reason})" if row.outcome.reason else ""
+        word = status.replace("_", " ")
+        suffix = "" if counted else "; for information, it does not count"
+        code = {Status.FAIL: "fail", Status.NOT_EVALUABLE: "not-evaluable"}.get(
+            status, "near-limit"
+        )
+        severity = Severity.ERROR if counted and status in _BAD else Severity.WARNING
+        yield Attention(severity, f"margin-{code}", f"{name}: {word}{reason}{suffix}", row.id)
 
 
 def _near_lines(rows: Sequence[Row | RowGroup]) -> Iterator[Attention]:

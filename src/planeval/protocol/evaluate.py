@@ -8,6 +8,7 @@ from planeval import __version__
 from planeval.case import Case
 from planeval.metrics import grammar
 from planeval.model import Finding, Outcome, Severity, Status
+from planeval.model.margins import MarginRow
 from planeval.model.record import (
     Attention,
     EvaluationRecord,
@@ -29,12 +30,14 @@ from planeval.protocol.inventory import (
     structure_rows,
     tps_rows,
 )
+from planeval.protocol.margins import audit_margins
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Matcher
 from planeval.protocol.organs import standard_name
 from planeval.protocol.reading import Protocol
 from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
 __all__ = ["evaluate"]
@@ -83,9 +86,11 @@ def evaluate(
     findings = (*case.findings, *_derived_findings(matcher, measurer, judge))
     summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
     prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
+    margins = audit_margins(protocol.file.margins, matcher, measurer, summary.applies)
     structures = structure_rows(case, measurer, _matched(matcher.matches()))
     counted = [one.judgement.outcome.status for one in judged if one.judgement is not None]
-    counts = _counts(judged)
+    counted += [row.outcome.status for row in margins if row.is_counted]
+    counts = _counts(judged, margins)
     return EvaluationRecord(
         identity=data.identity,
         plans=tuple(plan_summary(plan) for plan in data.plans),
@@ -102,6 +107,7 @@ def evaluate(
             findings,
             protocol=summary,
             prescriptions=_target_lines(case, measurer, prescriptions, targets=targets),
+            margins=margins,
         ),
         rows=rows,
         information=information,
@@ -111,6 +117,8 @@ def evaluate(
         tps=tps_rows(case, structures),
         matches=matcher.matches(),
         findings=findings,
+        margins=margins,
+        targets=target_rows(case, measurer, targets),
         provenance=provenance(
             case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
         ),
@@ -159,16 +167,22 @@ def _protocol_summary(protocol: Protocol, scope: Outcome) -> ProtocolSummary:
     )
 
 
-def _counts(judged: Sequence[Judged]) -> tuple[KindCount, ...]:
-    """Return how many items of every kind that occurs came to each status."""
+def _counts(judged: Sequence[Judged], margins: Sequence[MarginRow]) -> tuple[KindCount, ...]:
+    """Return how many items of every kind that occurs came to each status.
+
+    Margin audits are among them where they count; those that only inform stay out.
+    """
     counts = []
     for kind in RowKind:
         of_kind = [one for one in judged if one.item.kind is kind]
-        if not of_kind:
+        audits = [row for row in margins if row.kind is kind and row.is_counted]
+        if not of_kind and not audits:
             continue
         statuses = [one.judgement.outcome.status for one in of_kind if one.judgement is not None]
+        not_judged = len(of_kind) - len(statuses)
+        statuses += [row.outcome.status for row in audits]
         tally = tuple((status, statuses.count(status)) for status in Status)
-        counts.append(KindCount(kind, tally, len(of_kind) - len(statuses)))
+        counts.append(KindCount(kind, tally, not_judged))
     return tuple(counts)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from planeval.case import Case
 from planeval.errors import GeometryError, ProtocolError, UnsupportedData
 from planeval.expression import Expr, Name
+from planeval.metrics.dose_volume import needs_prescription
 from planeval.model import Metric, MetricKind, Prescription, Structure, Value
 from planeval.model.rows import LimitMark
 from planeval.protocol.judge import Comparison
@@ -14,25 +15,7 @@ from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.organs import fold
 from planeval.units import Quantity, Unit
 
-__all__ = ["Choice", "Measurer", "limit_mark", "refers_to_prescription"]
-
-_DOSE_KINDS = (
-    MetricKind.MEAN,
-    MetricKind.MAX,
-    MetricKind.MIN,
-    MetricKind.MEDIAN,
-    MetricKind.DOSE_AT_VOLUME,
-    MetricKind.COLD_DOSE_AT_VOLUME,
-)
-_VOLUME_AT_DOSE = (MetricKind.VOLUME_AT_DOSE, MetricKind.COLD_VOLUME_AT_DOSE)
-
-
-def refers_to_prescription(metric: Metric) -> bool:
-    """Whether a dose of the metric is a share of the prescription: V95%, D95%[%], Mean[%]."""
-    if metric.kind in _DOSE_KINDS:
-        return metric.unit is Unit.PERCENT
-    argument = metric.argument
-    return metric.kind in _VOLUME_AT_DOSE and argument is not None and argument.unit is Unit.PERCENT
+__all__ = ["Choice", "Measurer", "limit_mark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +71,7 @@ class Measurer:
             if metric.kind is MetricKind.VOLUME:
                 return Value.of(solid.volume_cc, Unit.CC, *solid.volume_band_cc)
             return Value.undefined("the case has no dose", metric.unit)
-        if refers_to_prescription(metric) and rx is None:
+        if needs_prescription(metric) and rx is None:
             return Value.undefined(f"no prescription for {solid.name} is known", metric.unit)
         return self._case.metric(metric, solid, rx)
 

@@ -180,6 +180,7 @@ class Matcher:
         """Return every name that the protocol uses or defines."""
         rows = [row for item in self._file.constraints for row in rows_of(item)]
         names = [name for row in rows for name in (row.structure, row.rx) if name]
+        names += [name for entry in self._file.margins for name in entry.structures]
         names += [*self._file.structures, "GTV"]
         names += [spec.rx for spec in self._file.structures.values() if spec.rx]
         for spec in self._file.structures.values():

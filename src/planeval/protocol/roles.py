@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from planeval.metrics import recognition
+from planeval.metrics.recognition import TARGET_NAME, is_helper, is_phase_copy, is_target_name
+
 __all__ = [
     "Candidate",
     "GtvReading",
@@ -20,23 +23,10 @@ __all__ = [
     "is_target_name",
 ]
 
-_TARGET_TYPES = ("GTV", "CTV", "ITV", "PTV")
-_TARGET_NAME = re.compile(r"\s*[_-]?(igtv|gtv|ctv|itv|ptv)", re.IGNORECASE)
 _THROMBUS = re.compile(
     r"(?<![a-z])(?:pvtt|ivctt|hvtt|bdtt|tt)(?![a-z])|thromb|癌栓|瘤栓", re.IGNORECASE
 )
 _BLAND = re.compile(r"bland|血栓", re.IGNORECASE)
-_PHASE = re.compile(
-    r"(?:(?<![a-z0-9])|(?<=tv))t\s?[0-9]0(?![0-9])|\d{1,3}\s*[%％]|phase|(?<![a-z])ph\s*\d|4d"
-    r"|(?<![a-z])(?:mip|minip|aip|avg|ave|inhale|exhale|insp|expir)(?![a-z])"
-    r"|时相|呼吸相|吸气|呼气|吸末|呼末",
-    re.IGNORECASE,
-)
-_DERIVED = re.compile(
-    r"\+\s*\d|\d\s*mm|(?<![a-z])(?:ring|shell|opt|eval|avoid|prv|dummy|minus|sub)(?![a-z])"
-    r"|\s[-|&+]\s",
-    re.IGNORECASE,
-)
 _STALE = re.compile(r"(?<![a-z])(?:old|copy|backup|bak|test)(?![a-z])|备份|旧", re.IGNORECASE)
 
 
@@ -60,31 +50,9 @@ class GtvReading:
     doubtful: dict[str, str] = field(default_factory=dict)
 
 
-def is_phase_copy(name: str) -> bool:
-    """Whether a name says that the ROI was drawn on one phase or projection of a 4D-CT.
-
-    >>> is_phase_copy("GTV_T50"), is_phase_copy("GTV 50%"), is_phase_copy("GTV_T2")
-    (True, True, False)
-    """
-    return _PHASE.search(name) is not None
-
-
-def is_target_name(name: str) -> bool:
-    """Whether a name begins as targets do: GTV, IGTV, CTV, ITV or PTV."""
-    return _TARGET_NAME.match(name) is not None
-
-
-def is_helper(name: str) -> bool:
-    """Whether a name says that the ROI was made from others: rings, margins, optimisation."""
-    return _DERIVED.search(name) is not None
-
-
 def is_target(candidate: Candidate) -> bool:
     """Whether an ROI is a target: by type or by name, copies on phases and helpers left out."""
-    named = _TARGET_NAME.match(candidate.name) is not None
-    if not (named or candidate.type.upper() in _TARGET_TYPES) or not candidate.is_usable:
-        return False
-    return not (is_phase_copy(candidate.name) or is_helper(candidate.name))
+    return candidate.is_usable and recognition.is_target(candidate.name, candidate.type)
 
 
 def gtv_of(candidates: Iterable[Candidate]) -> GtvReading:
@@ -120,7 +88,7 @@ def _speaks_of_gtv(candidate: Candidate) -> bool:
     """Whether the type or the name brings an ROI into question."""
     if candidate.type.upper() == "GTV":
         return True
-    named = _TARGET_NAME.match(candidate.name)
+    named = TARGET_NAME.match(candidate.name)
     if named is not None:
         return named[1].lower() in ("gtv", "igtv")
     return bool(_THROMBUS.search(candidate.name)) and not _BLAND.search(candidate.name)
@@ -128,7 +96,7 @@ def _speaks_of_gtv(candidate: Candidate) -> bool:
 
 def _doubt(candidate: Candidate) -> str:
     """Return why an ROI cannot be taken for a GTV without asking, empty where it can."""
-    named = _TARGET_NAME.match(candidate.name)
+    named = TARGET_NAME.match(candidate.name)
     name = named[1].upper() if named else ""
     kind = candidate.type.upper()
     if not candidate.is_usable:

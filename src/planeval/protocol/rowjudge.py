@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planeval.metrics.dose_volume import needs_prescription
 from planeval.model import Metric, MetricKind, Outcome, Status, Structure, Value
+from planeval.model.metric import decimal_text
 from planeval.model.rows import (
     Companion,
     GroupMode,
@@ -14,9 +16,9 @@ from planeval.model.rows import (
     RowGroup,
     RowKind,
 )
-from planeval.protocol.applicability import Facts, applies
+from planeval.protocol.applicability import Facts, applies, basis_of, mixed_fractions
 from planeval.protocol.judge import Judgement, Tiers, judge, margin
-from planeval.protocol.measuring import Choice, Measurer, limit_mark, refers_to_prescription
+from planeval.protocol.measuring import Choice, Measurer, limit_mark
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.reading import Protocol
 from planeval.protocol.rules import group_of, metric_of
@@ -118,7 +120,7 @@ class RowJudge:
             for row in spec.members
             if isinstance(row, RowSpec)
             and row.id in spec.needs_one_of
-            and self._scope(row).status is not Status.NOT_APPLICABLE
+            and self._scope(row, metric_of(row, self._file)).status is not Status.NOT_APPLICABLE
         ]
         if not rows or not all(self._is_absent(self._matcher.find(_name(row))) for row in rows):
             return []
@@ -132,11 +134,13 @@ class RowJudge:
         empty = {roi.name for roi in self._matcher.rois if roi.is_empty}
         return found.match.is_found and set(found.match.plan_names) <= empty
 
-    def _scope(self, spec: RowSpec) -> Outcome:
+    def _scope(self, spec: RowSpec, metric: Metric) -> Outcome:
         """Return whether the protocol and the row's own conditions apply."""
-        outcomes = [applies(self._file.applies, self._facts)]
-        if spec.applies is not None:
-            outcomes.append(applies(spec.applies, self._facts))
+        facts = self._facts
+        conditions = [self._file.applies, *([spec.applies] if spec.applies else [])]
+        outcomes = [applies(each, facts, basis_of(metric)) for each in conditions]
+        if all(each.fractions is None for each in conditions):
+            outcomes.append(mixed_fractions(facts, basis_of(metric)))
         for status in (Status.NOT_APPLICABLE, Status.NOT_EVALUABLE):
             for outcome in outcomes:
                 if outcome.status is status:
@@ -146,7 +150,7 @@ class RowJudge:
     def _row(self, spec: RowSpec, kind: RowKind, found: Found) -> Judged:
         metric = metric_of(spec, self._file)
         choice = self._choice(spec, found, metric)
-        scope = self._scope(spec)
+        scope = self._scope(spec, metric)
         value = self._value(spec, scope, metric, found=found, choice=choice)
         tiers = spec.tiers
         judgement = None
@@ -169,13 +173,13 @@ class RowJudge:
             rx_gy=rx_gy,
             outside=spec.outside,
             source=spec.source or "",
-            notes=spec.notes + self._effective_note(metric),
+            notes=spec.notes + self._biology_note(spec, metric) + self._effective_note(metric),
         )
         return Judged(_with_limits(row, tiers, metric.unit), judgement)
 
     def _choice(self, spec: RowSpec, found: Found, metric: Metric) -> Choice:
         """Choose the prescription of a row whose metric refers to one."""
-        if not refers_to_prescription(metric):
+        if not needs_prescription(metric):
             return Choice(None, "")
         entry = self._file.structures.get(spec.structure or "")
         named = spec.rx or (entry.rx if entry else None)
@@ -188,7 +192,7 @@ class RowJudge:
         setting = (spec.applies or self._file.applies).outside
         if scope.status is Status.NOT_APPLICABLE and setting == "refuse":
             return Value.undefined(f"not shown outside its scope: {scope.reason}", metric.unit)
-        if refers_to_prescription(metric) and choice.rx is None and found.expression is not None:
+        if needs_prescription(metric) and choice.rx is None and found.expression is not None:
             return Value.undefined(choice.text, metric.unit)
         return self._measurer.measure(metric, found, choice.rx)
 
@@ -222,7 +226,7 @@ class RowJudge:
             )
             companions.append(Companion(str(near), self._measurer.measure(near, found)))
         drawn = self.drawn_beside(found)
-        if drawn is not None and not refers_to_prescription(metric):
+        if drawn is not None and not needs_prescription(metric):
             note = f"drawn {drawn.match.name_in_plan}"
             companions.append(Companion(str(metric), self._measurer.measure(metric, drawn), note))
         return tuple(companions)
@@ -233,6 +237,22 @@ class RowJudge:
             return None
         drawn = self._matcher.find_drawn(found.match.protocol_name)
         return drawn if drawn.match.is_found else None
+
+    def _biology_note(self, spec: RowSpec, metric: Metric) -> tuple[str, ...]:
+        """Say which alpha/beta converts the dose, where it comes from, and what is left out."""
+        if metric.biology is None:
+            return ()
+        stated = f"{metric.biology.quantity}_" in spec.metric
+        origin = "stated in the row" if stated else f"from structures.{spec.structure}.alpha_beta"
+        ratio = decimal_text(metric.biology.alpha_beta_gy or 0.0)
+        counts = ", ".join(str(count) for count in self._facts.fractions or ())
+        limit = (
+            " The limit is one of this quantity as the protocol writes it." if spec.tiers else ""
+        )
+        return (
+            f"{metric.biology.quantity} with alpha/beta {ratio} Gy ({origin}), every point converted "
+            f"with {counts or 'unknown'} fractions; no repair or time factor.{limit}",
+        )
 
     def _effective_note(self, metric: Metric) -> tuple[str, ...]:
         if not self._is_effective or metric.kind in (MetricKind.VOLUME, MetricKind.OUTSIDE):

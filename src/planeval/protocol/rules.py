@@ -50,9 +50,10 @@ def metric_of(row: RowSpec, file: ProtocolFile) -> Metric:
         return metric
     spec = file.structures.get(row.structure or "")
     if spec is None or spec.alpha_beta is None:
+        entry = f"structures.{row.structure}" if row.structure else "a 'for_each' row"
         raise ValueError(
-            f"'{row.metric}' leaves alpha/beta to the structure, and structures.{row.structure} "
-            f"states none; give it alpha_beta or write {metric.biology.quantity}_3:"
+            f"'{row.metric}' leaves alpha/beta to the structure, and {entry} states none; give it "
+            f"alpha_beta or write {metric.biology.quantity}_3:"
         )
     return replace(metric, biology=replace(metric.biology, alpha_beta_gy=spec.alpha_beta))
 
@@ -102,7 +103,24 @@ def faults(file: ProtocolFile) -> Iterator[Fault]:
         yield from _kind_faults(place)
         if isinstance(place.node, RowSpec):
             yield from _row_faults(place, place.node, file)
+    yield from _margin_faults(file, seen)
     yield from _structure_faults(file)
+
+
+def _margin_faults(file: ProtocolFile, seen: set[str]) -> Iterator[Fault]:
+    """Yield faults of the margin audits: ids, sources, a structure around itself."""
+    for index, entry in enumerate(file.margins):
+        path: Path = ("margins", index)
+        if entry.id in seen:
+            yield Fault((*path, "id"), f"the id '{entry.id}' is used twice")
+        seen.add(entry.id)
+        if entry.source is not None and entry.source not in file.sources:
+            known = ", ".join(file.sources) or "none"
+            yield Fault(
+                (*path, "source"), f"there is no source '{entry.source}'; known are {known}"
+            )
+        if entry.outer == entry.inner:
+            yield Fault((*path, "inner"), f"'{entry.inner}' cannot have a margin around itself")
 
 
 def _kind_faults(place: _Place) -> Iterator[Fault]:

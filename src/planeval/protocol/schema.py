@@ -8,6 +8,7 @@ file and line in every message.
 from __future__ import annotations
 
 import difflib
+import math
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ from pydantic_core import PydanticCustomError
 from planeval.errors import ExpressionSyntax, MetricSyntax
 from planeval.expression import parse as parse_expression
 from planeval.metrics import grammar
+from planeval.model.margins import MarginRule
 from planeval.model.rows import RowKind
 from planeval.protocol.judge import Comparison, Tiers, parse_comparison
 
@@ -35,6 +37,8 @@ __all__ = [
     "Applies",
     "GroupSpec",
     "Item",
+    "MarginSpec",
+    "MarginValues",
     "ProtocolFile",
     "Review",
     "RowSpec",
@@ -313,6 +317,91 @@ Item = Annotated[
 ]
 
 
+MarginMm = Annotated[float, Field(ge=0, le=100)]
+MarginRange = MarginMm | tuple[MarginMm, MarginMm | None]
+
+
+class MarginValues(_Strict):
+    """Margins in mm: a number, ``[low, high]``, or ``[low, null]`` for low or more.
+
+    Either ``all``, or ``axial`` and ``cranio_caudal``, or the six patient axes.
+    """
+
+    all: MarginRange | None = None
+    axial: MarginRange | None = None
+    cranio_caudal: MarginRange | None = None
+    left: MarginRange | None = None
+    right: MarginRange | None = None
+    anterior: MarginRange | None = None
+    posterior: MarginRange | None = None
+    superior: MarginRange | None = None
+    inferior: MarginRange | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> MarginValues:
+        given = tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+        if given not in (("all",), ("axial", "cranio_caudal"), _SIX_AXES):
+            raise ValueError(
+                "margins need 'all', or 'axial' and 'cranio_caudal', or all six of "
+                f"{', '.join(_SIX_AXES)} (found: {', '.join(given) or 'nothing'})"
+            )
+        for name in given:
+            low, high = self.ends(name)
+            if not low <= high:
+                raise ValueError(f"the margin '{name}' needs low <= high")
+        return self
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """Return the least and the most margin under a key, infinity for no upper end."""
+        value: float | tuple[float, float | None] = getattr(self, name)
+        if not isinstance(value, tuple):
+            return (value, value)
+        return (value[0], math.inf if value[1] is None else value[1])
+
+    def rule(self, name: str) -> MarginRule:
+        """Return the rule that these margins are."""
+        if self.all is not None:
+            return MarginRule.of(self.ends("all"), name=name)
+        if self.axial is not None:
+            return MarginRule.of(self.ends("axial"), self.ends("cranio_caudal"), name=name)
+        left, right, front, back, top, bottom = (self.ends(axis) for axis in _SIX_AXES)
+        return MarginRule(left, right, front, back, top, bottom, name)
+
+
+_SIX_AXES = ("left", "right", "anterior", "posterior", "superior", "inferior")
+
+
+class MarginSpec(_Strict):
+    """A margin audit: which margin ``outer`` has around ``inner``, and against which rule.
+
+    Without ``mm`` only containment is judged. ``clipped_by`` may cut the outer structure (liver
+    edge, skin, an avoided organ). Only the kinds limit and recommendation count in the verdict.
+    """
+
+    id: Identifier
+    title: str = ""
+    outer: StructureName
+    inner: StructureName
+    kind: Literal["limit", "recommendation", "information"] = "information"
+    mm: MarginValues | None = None
+    tolerance_mm: Annotated[float, Field(gt=0, le=50)] = 2.0
+    thrombus: StructureName | None = None
+    clipped_by: tuple[StructureName, ...] = ()
+    source: Identifier | None = None
+    notes: tuple[Text, ...] = ()
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Every structure name of the entry."""
+        optional = (self.thrombus,) if self.thrombus else ()
+        return (self.outer, self.inner, *optional, *self.clipped_by)
+
+    @property
+    def rule(self) -> MarginRule | None:
+        """The rule, None where there is only containment to judge."""
+        return None if self.mm is None else self.mm.rule(self.id)
+
+
 class ProtocolFile(_Strict):
     """A protocol.
 
@@ -334,6 +423,7 @@ class ProtocolFile(_Strict):
     sources: dict[Identifier, SourceSpec] = Field(default_factory=dict)
     structures: dict[StructureName, StructureSpec] = Field(default_factory=dict)
     constraints: tuple[Item, ...] = Field(min_length=1, max_length=500)
+    margins: tuple[MarginSpec, ...] = Field(default=(), max_length=20)
 
 
 def json_schema() -> dict[str, Any]:

@@ -130,10 +130,11 @@ def information_matrices(record: EvaluationRecord) -> tuple[Matrix, ...]:
 
 
 def anchors(record: EvaluationRecord) -> dict[str, str]:
-    """Return a link target for every row and group id: ids are text, targets are numbered."""
+    """Return a link target for every row, group and margin id: ids are text, targets are numbered."""
     ids: dict[str, None] = {}
     for item in record.rows + record.information:
         ids.update(dict.fromkeys(_ids(item)))
+    ids.update(dict.fromkeys(row.id for row in record.margins))
     return {name: f"row-{number}" for number, name in enumerate(ids, start=1)}
 
 

@@ -33,7 +33,9 @@ from planeval.report.document import (
     summary_text,
     unjudged_by_reason,
 )
+from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.slices import Slices, slices_of
+from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
 from planeval.report.wording import (
     DISCLAIMER,
@@ -72,7 +74,7 @@ def render_html(
     template = _environment().get_template("report.html.j2")
     return template.render(
         **_facts(record),
-        **_pictures(chart, slices, case),
+        **_pictures(chart, slices, margin_views(record, case), case),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
         style=Markup(_static("uplot/uPlot.min.css") + _static("report.css")),
@@ -120,6 +122,8 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
         "verdict": VERDICT_WORDS[record.verdict],
         "summary": summary_text(record),
         "unjudged": unjudged_by_reason(record),
+        "target_tables": target_tables(record),
+        "index_definitions": INDEX_DEFINITIONS,
         "findings": sorted(record.findings, key=lambda each: SEVERITY_ORDER[each.severity]),
         "method": method_sentences(record.provenance.method),
         "digest": hashlib.sha256(record.to_json().encode("utf-8")).hexdigest(),
@@ -127,7 +131,12 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
     }
 
 
-def _pictures(chart: Chart | None, slices: Slices | None, case: Case | None) -> dict[str, Any]:
+def _pictures(
+    chart: Chart | None,
+    slices: Slices | None,
+    margins: Sequence[MarginView],
+    case: Case | None,
+) -> dict[str, Any]:
     return {
         "chart": chart,
         "chart_json": Markup(script_json(chart_data(chart))) if chart else "",
@@ -136,6 +145,8 @@ def _pictures(chart: Chart | None, slices: Slices | None, case: Case | None) -> 
             line.name: str(number) for number, line in enumerate(slices.outlined if slices else ())
         },
         "has_case": case is not None,
+        "margins": margins,
+        "mark_words": MARK_WORDS,
     }
 
 

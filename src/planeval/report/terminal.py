@@ -7,7 +7,7 @@ where ``NO_COLOR`` is set or the output is no terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -17,9 +17,12 @@ from rich.text import Text
 
 from planeval.dose.dvh import Dvh
 from planeval.model import Finding, Severity, Value
+from planeval.model.margins import MarginRow
 from planeval.model.record import Attention, EvaluationRecord, StructureRow
-from planeval.report.cells import DASH, StatusCell, ValueCell, value_cell
+from planeval.report.cells import DASH, StatusCell, ValueCell, status_cell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
+from planeval.report.margins import axis_cells, sentence
+from planeval.report.targets import TargetTable, target_tables
 from planeval.report.text import person_name, visible
 from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
 
@@ -69,12 +72,37 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
         parts += [Text(), Text("Needs attention", style="bold")]
         parts += [_attention(line) for line in record.attention]
     parts += [Text(), _Constraints(record)]
+    if record.margins:
+        parts += [Text(), Text("Margins between targets", style="bold")]
+        parts += [each for row in record.margins for each in _margin(row)]
+    for targets in target_tables(record):
+        parts += [Text(), Text(f"Targets, not judged: {targets.title.lower()}", style="bold")]
+        parts.append(_targets(targets))
     for reason, organs in unjudged_by_reason(record).items():
         names = ", ".join(visible(organ, LONGEST_NAME) for organ in organs)
         because = f" ({visible(reason)})" if reason else ""
         parts.append(Text(f"Drawn, and not judged by this protocol{because}: {names}"))
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
+
+
+def _targets(targets: TargetTable) -> RenderableType:
+    """Return a table of targets, what its empty cells mean and what stands beside it."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Target", overflow="fold", min_width=8)
+    for column in targets.columns:
+        table.add_column(Text(visible(column)), justify="right", overflow="fold")
+    notes: list[Text] = []
+    for line in targets.lines:
+        cells = [
+            Text(cell.text if not metric or not cell.data else f"{cell.text}\n{visible(metric)}")
+            for metric, cell in line.cells
+        ]
+        table.add_row(_name(line.name), *cells)
+        said = "; ".join(visible(each) for each in (*line.notes, *line.reasons))
+        if said:
+            notes.append(Text(f"{visible(line.name, LONGEST_NAME)}: {said}"))
+    return Group(table, *notes)
 
 
 def inventory_table(structures: Iterable[StructureRow]) -> Table:
@@ -164,6 +192,30 @@ def _verdict(record: EvaluationRecord) -> Text:
     text = Text("Constraint compliance: ")
     text.append(word.word, style=STYLES[word.style])
     return text.append(f"\n{visible(summary_text(record))}")
+
+
+def _margin(row: MarginRow) -> Iterator[RenderableType]:
+    """Yield an audit: one line with its outcome, what it says, and the table by axis."""
+    cell = status_cell(row.outcome)
+    head = Text(
+        f"{visible(row.outer.protocol_name, LONGEST_NAME)} around "
+        f"{visible(row.inner.protocol_name, LONGEST_NAME)}: "
+    )
+    head.append_text(_status(cell))
+    if not row.is_counted:
+        head.append(" (information, does not count)", style="dim")
+    yield head
+    yield Text(visible(sentence(row)))
+    if row.outcome.reason:
+        yield Text(visible(row.outcome.reason), style=STYLES[cell.word.style])
+    if row.report is not None:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("Axis, mm", no_wrap=True)
+        for name in ("Rule", "Least", "Median (5 to 95 %)", "Extent", "Ends open"):
+            table.add_column(name, justify="right", overflow="fold")
+        for cells in axis_cells(row.report):
+            table.add_row(*map(Text, cells))
+        yield table
 
 
 def _attention(line: Attention) -> Text:

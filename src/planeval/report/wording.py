@@ -127,5 +127,12 @@ def method_sentences(method: Method) -> tuple[str, ...]:
         "means that the outcome changes within the band.",
         "BED and EQD2 of the prescription use the linear-quadratic model with the alpha/beta "
         "printed beside them, without time or repair terms.",
+        "EQD2_x: and BED_x: before a metric convert the dose at every sampled point with alpha/beta x "
+        "and the fractions of its own delivery (plan or fraction group), then take the metric: BED = "
+        "sum of D (1 + d / x), EQD2 = BED / (1 + 2 / x), without time or repair terms. A limit is "
+        "never converted.",
+        "gEUD with a is the power mean of the dose, (mean of D^a)^(1/a); Veff with n the volume that "
+        "the prescribed dose would need for the same, sum of v (D / Rx)^(1/n). Both are models, never "
+        "a limit of their own.",
         "Nothing that is missing ever passes: without a value a row is not evaluable.",
     )

@@ -1,0 +1,222 @@
+"""Sums of a planar area and a convex polygon: what it covers when its origin moves over the area.
+
+The boundary of the sum of a polygon and a convex polygon is part of their *convolution*: every edge
+of the ring moved by the vertex of the convex polygon that lies furthest to its right, and between two
+edges the stretch of the convex polygon whose directions lie between theirs, forwards at a left turn
+and backwards at a right turn (Guibas, Ramshaw and Stolfi 1983, FOCS 24:100). The sum is where the
+convolution winds at least once; a polygon buffer of 0 resolves exactly that.
+
+An area shrinks as its complement grows: with a box around it as the outer ring, joined to the area's
+ring by a slit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+__all__ = ["Convex", "Outline", "grown", "shrunk"]
+
+Area = Any
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Ring = Floats
+
+_NOTHING = shapely.Polygon()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Convex:
+    """A convex polygon, a segment or a point around an origin: vertices (m, 2) turning left.
+
+    Scaled copies share their edge directions, and with them the order of every convolution.
+    """
+
+    vertices: Floats
+    directions: Floats = field(repr=False)
+
+    @classmethod
+    def hull(cls, points: Floats) -> Convex:
+        """Return the convex hull of points."""
+        area = shapely.convex_hull(shapely.multipoints(points))
+        if area.geom_type == "Polygon":
+            vertices = shapely.get_coordinates(shapely.orient_polygons(area))[:-1]
+        else:
+            vertices = shapely.get_coordinates(area)
+        # start with the edge of the smallest direction
+        directions = _directions(vertices)
+        first = int(np.argmin(directions))
+        return cls(np.roll(vertices, -first, axis=0), np.roll(directions, -first))
+
+    def scaled(self, factor: float) -> Convex:
+        """Return the polygon with all lengths multiplied by a factor > 0."""
+        return Convex(factor * self.vertices, self.directions)
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """Extents along u and v."""
+        size = np.ptp(self.vertices, axis=0)
+        return float(size[0]), float(size[1])
+
+
+class Outline:
+    """The rings of an area, prepared for many sums."""
+
+    def __init__(self, area: Area) -> None:
+        self.area = area
+        parts = shapely.get_parts(shapely.orient_polygons(area))
+        self.parts = [
+            (_Ring(shapely.get_coordinates(part.exterior)), [_Ring(h) for h in _holes(part)])
+            for part in parts
+            if not part.is_empty
+        ]
+
+
+def _holes(part: Area) -> list[Floats]:
+    """Rings of the holes, turning left."""
+    return [shapely.get_coordinates(ring)[::-1] for ring in part.interiors]
+
+
+class _Ring:
+    """A simple closed ring turning left; remembers how it convolves."""
+
+    def __init__(self, closed: Floats) -> None:
+        moved = (np.diff(closed, axis=0) != 0).any(axis=1)
+        self.points = closed[:-1][moved]
+        self._low, self._high = self.points.min(axis=0), self.points.max(axis=0)
+        self._orders: dict[int, tuple[Floats, tuple[Ints, Ints]]] = {}
+        self._around: _Ring | None = None
+
+    def convolved(self, convex: Convex) -> Floats:
+        """The convolution's vertices; it crosses itself where the ring turns right."""
+        if len(convex.vertices) == 1:
+            return np.asarray(self.points + convex.vertices)
+        key = id(convex.directions)
+        if key not in self._orders:
+            # the directions are kept alive: their id must not be given to others
+            self._orders[key] = convex.directions, _order(self.points, convex.directions)
+        point, vertex = self._orders[key][1]
+        return np.asarray(self.points[point] + convex.vertices[vertex])
+
+    def may_hold(self, convex: Convex) -> bool:
+        """Whether the convex polygon's extents fit into the ring's."""
+        u, v = self._high - self._low
+        width, height = convex.size_mm
+        return bool(width < u and height < v)
+
+    @property
+    def around(self) -> _Ring:
+        """A box around the ring, joined to it by a slit: the ring of the space outside."""
+        if self._around is None:
+            (u0, v0), (u1, v1) = self._low - 10.0, self._high + 10.0
+            first = int(np.argmin(self.points[:, 0]))
+            inner = np.roll(self.points, -first, axis=0)[::-1]
+            inner = np.concatenate([inner[-1:], inner])
+            v = inner[0, 1]
+            box = [(u0, v), (u0, v0), (u1, v0), (u1, v1), (u0, v1), (u0, v)]
+            self._around = _Ring(np.concatenate([box, inner, box[:1]]))
+        return self._around
+
+
+def _directions(points: Floats) -> Floats:
+    """Direction of every edge of a ring, 0 to 2 pi."""
+    edge = np.roll(points, -1, axis=0) - points
+    return np.asarray(np.arctan2(edge[:, 1], edge[:, 0]) % (2 * np.pi))
+
+
+def _order(points: Floats, directions: Floats) -> tuple[Ints, Ints]:
+    """Vertices of ring and convex polygon that add up to the vertices of the convolution."""
+    edge = np.roll(points, -1, axis=0) - points
+    count = len(directions)
+    rightmost = np.searchsorted(directions, _directions(points), side="right") % count
+    before, edge_before = np.roll(rightmost, 1), np.roll(edge, 1, axis=0)
+    turn = edge_before[:, 0] * edge[:, 1] - edge_before[:, 1] * edge[:, 0]
+    is_back = (turn == 0) & ((edge * edge_before).sum(axis=1) < 0)
+    is_left = (turn > 0) | is_back
+    more = np.where(is_left, (rightmost - before) % count, rightmost != before)
+    point = np.repeat(np.arange(len(points)), more + 1)
+    nth = np.arange(len(point)) - np.repeat(np.cumsum(more + 1) - more - 1, more + 1)
+    ahead = np.where(is_left[point], before[point] + nth, rightmost[point])
+    return point, np.where(nth == 0, before[point], ahead % count)
+
+
+def grown(outlines: Sequence[Outline], elements: Sequence[Convex], base: Area = _NOTHING) -> Area:
+    """Return the union of a base and all sums ``outline + element``.
+
+    Where the sums add nothing, it is the base itself.
+    """
+    sums = [
+        (exterior.convolved(element), holes, element)
+        for outline, element in zip(outlines, elements, strict=True)
+        for exterior, holes in outline.parts
+    ]
+    area = base
+    if area.is_empty:
+        first = set(np.linspace(0, len(sums) - 1, FIRST).astype(int).tolist()) if sums else set()
+        area = shapely.union_all(_areas([sums[n] for n in sorted(first)]))
+        sums = [one for n, one in enumerate(sums) if n not in first]
+    left = _uncovered(sums, area) if sums else []
+    return shapely.union_all([area, *_areas(left)]) if left else area
+
+
+_Sum = tuple[Floats, "list[_Ring]", Convex]
+
+
+def _uncovered(sums: Sequence[_Sum], area: Area) -> list[_Sum]:
+    """The sums that are not seen to lie inside an area, which takes their outlines alone."""
+    if any(len(part.interiors) for part in shapely.get_parts(area)):
+        return list(sums)
+    shapely.prepare(area)
+    covered = shapely.contains_properly(area, _linear_rings([curve for curve, _, _ in sums]))
+    return [one for one, is_covered in zip(sums, covered.tolist(), strict=True) if not is_covered]
+
+
+FIRST = 4
+"""Sums, spread over all, that are united before the others are tried for what they add."""
+
+
+def _areas(sums: Sequence[_Sum]) -> list[Area]:
+    areas = _resolved([curve for curve, _, _ in sums])
+    for index, (_curve, holes, element) in enumerate(sums):
+        left = _inside(holes, element)
+        if not left.is_empty:
+            areas[index] = shapely.difference(areas[index], left)
+    return areas
+
+
+def shrunk(outline: Outline, element: Convex) -> Area:
+    """Return what remains of an area when the space around it and in its holes grows."""
+    area = _inside([exterior for exterior, _holes in outline.parts], element)
+    holes = [hole.convolved(element) for _exterior, holes in outline.parts for hole in holes]
+    if holes and not area.is_empty:
+        area = shapely.difference(area, shapely.union_all(_resolved(holes)))
+    return area
+
+
+def _inside(rings: Sequence[_Ring], element: Convex) -> Area:
+    """What remains inside rings when the space around each grows by the element."""
+    if not rings:
+        return _NOTHING
+    large = [ring for ring in rings if ring.may_hold(element)]
+    around = _resolved([ring.around.convolved(element) for ring in large])
+    inside = [
+        shapely.Polygon(hole) for part in shapely.get_parts(around) for hole in part.interiors
+    ]
+    return shapely.union_all(inside) if inside else _NOTHING
+
+
+def _resolved(rings: Sequence[Floats]) -> list[Area]:
+    """Areas around which each ring winds at least once."""
+    if not rings:
+        return []
+    return list(shapely.buffer(shapely.polygons(_linear_rings(rings)), 0.0))
+
+
+def _linear_rings(rings: Sequence[Floats]) -> Any:
+    index = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    return shapely.linearrings(np.concatenate(rings), indices=index)

@@ -1,0 +1,104 @@
+"""The margin audits of a protocol on one case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from planeval.expression import Name, Union
+from planeval.geometry.drawn import drawn_union
+from planeval.model import Outcome, Status, Structure
+from planeval.model.margins import MarginRow
+from planeval.model.rows import RowKind
+from planeval.protocol.measuring import Measurer
+from planeval.protocol.naming import Found, Matcher
+from planeval.protocol.schema import MarginSpec
+from planeval.targets.audit import MarginAudit, margin_audit
+
+__all__ = ["audit_margins"]
+
+
+def audit_margins(
+    specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer, scope: Outcome
+) -> tuple[MarginRow, ...]:
+    """Return the margin audits in protocol order.
+
+    ``scope`` says whether the protocol applies: outside its scope a counted audit is not judged,
+    though its numbers are shown. What the plan lacks makes the pair NOT_EVALUABLE; a thrombus or a
+    clipping structure that is not drawn is left out, and a note says so.
+    """
+    return tuple(_row(spec, matcher, measurer, scope) for spec in specs)
+
+
+def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome) -> MarginRow:
+    kind = RowKind(spec.kind)
+    outer, inner = (_solid(matcher.find(name), measurer) for name in (spec.outer, spec.inner))
+    missing = [name for name in spec.structures[2:] if _absent(matcher, measurer, name)]
+    audit = None
+    if isinstance(outer, str) or isinstance(inner, str):
+        reasons = dict.fromkeys(each for each in (outer, inner) if isinstance(each, str))
+        outcome = Outcome(Status.NOT_EVALUABLE, "; ".join(reasons))
+    else:
+        audit = _audit(spec, outer, inner, dict(_optional(spec, matcher, measurer)))
+        outcome = audit.outcome
+    if kind.is_counted and scope.status is not Status.PASS:
+        outcome = scope
+    return MarginRow(
+        id=spec.id,
+        kind=kind,
+        outer=matcher.find(spec.outer).match,
+        inner=matcher.find(spec.inner).match,
+        rule=spec.rule.text if spec.rule else "",
+        tolerance_mm=spec.tolerance_mm,
+        outcome=outcome,
+        report=audit.report if audit else None,
+        title=spec.title,
+        source=spec.source or "",
+        notes=(*spec.notes, *(f"{name} is not drawn and takes no part" for name in missing)),
+    )
+
+
+def _solid(found: Found, measurer: Measurer) -> Structure | str:
+    """Return what a name stands for; a union of ROIs keeps its planes where they share them."""
+    solid = measurer.solid(found)
+    expression = found.expression
+    if isinstance(solid, str) or not isinstance(expression, Union):
+        return solid
+    parts = [
+        measurer.solid(Found(found.match, operand))
+        for operand in expression.operands
+        if isinstance(operand, Name)
+    ]
+    drawn = [part.stack for part in parts if not isinstance(part, str)]
+    if len(drawn) < len(expression.operands):
+        return solid
+    stack = drawn_union(drawn)
+    return solid if stack is None else replace(solid, stack=stack)
+
+
+def _audit(
+    spec: MarginSpec, outer: Structure, inner: Structure, optional: dict[str, Structure]
+) -> MarginAudit:
+    return margin_audit(
+        outer,
+        inner,
+        spec.rule,
+        thrombus=optional.get(spec.thrombus or ""),
+        clipped_by=[optional[name] for name in spec.clipped_by if name in optional],
+        tolerance_mm=spec.tolerance_mm,
+    )
+
+
+def _optional(
+    spec: MarginSpec, matcher: Matcher, measurer: Measurer
+) -> Iterator[tuple[str, Structure]]:
+    """Yield the thrombus and the clipping structures that the plan has."""
+    for name in spec.structures[2:]:
+        solid = measurer.solid(matcher.find(name))
+        if not isinstance(solid, str) and not solid.stack.is_empty:
+            yield name, solid
+
+
+def _absent(matcher: Matcher, measurer: Measurer, name: str) -> bool:
+    solid = measurer.solid(matcher.find(name))
+    return isinstance(solid, str) or solid.stack.is_empty
