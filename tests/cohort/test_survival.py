@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planeval.cohort.survival import kaplan_meier, log_rank
@@ -71,6 +71,7 @@ def test_impossible_times_are_refused(times):
 patients = st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=15)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(patients, patients)
 def test_laws(first, second):
     """Survival falls within its band; the test does not care which group is which."""

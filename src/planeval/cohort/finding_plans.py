@@ -20,7 +20,7 @@ from planeval.dicom import (
     PlanHeader,
     list_plans,
     read_plan_header,
-    roi_names,
+    read_roi_names,
     same_content,
     scan_folder,
 )
@@ -165,7 +165,7 @@ def _described(
             header = read_plan_header(by_file[file].path, file)
         if structures is not None:
             if structures.file not in rois:
-                rois[structures.file] = roi_names(structures.path, structures.file)
+                rois[structures.file] = read_roi_names(structures.path, structures.file)
             numbers = rois[structures.file]
     except DataError as error:
         problem, code = str(error), error_code(error)

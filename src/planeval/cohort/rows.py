@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from planeval.cohort.margin_rows import margin_constraint, margin_lines
 from planeval.model import Method, Severity, Status, Value
 from planeval.model.plain import plain
 from planeval.model.record import EvaluationRecord, PrescriptionRow, StructureRow
@@ -48,11 +49,18 @@ def rows_of(evaluation: Evaluation, dvh_step_gy: float) -> Rows:
             {"protocol": record.protocol.id, **line}
             for item in record.rows + record.information
             for line in _metrics(item, "")
-        ],
+        ]
+        + [{"protocol": record.protocol.id, **line} for line in _target_values(record)],
         "constraints": [
             {"protocol": record.protocol.id, **line}
             for item in record.rows
             for line in _constraints(item, "")
+        ]
+        + [{"protocol": record.protocol.id, **margin_constraint(row)} for row in record.margins],
+        "margins": [
+            {"protocol": record.protocol.id, **line}
+            for row in record.margins
+            for line in margin_lines(row)
         ],
         "dvh": [line for curve in curves for line in _dvh(curve, record, dvh_step_gy)],
         "matches": _matches(record),
@@ -61,7 +69,7 @@ def rows_of(evaluation: Evaluation, dvh_step_gy: float) -> Rows:
             for f in record.findings
         ],
     }
-    for name in ("targets", "structures", "metrics", "constraints", "dvh"):
+    for name in ("targets", "structures", "metrics", "constraints", "margins", "dvh"):
         for line in tables[name]:
             line["method"] = method
     return {name: [_plain(row) for row in rows] for name, rows in tables.items()}
@@ -157,7 +165,7 @@ def _verdict(record: EvaluationRecord) -> dict[str, Any]:
         **tally,
         "near_limits": sum(
             bool(item.outcome and item.outcome.near_limit and item.is_counted)
-            for item in record.rows
+            for item in (*record.rows, *record.margins)
         ),
     }
 
@@ -287,6 +295,22 @@ def _metrics(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, Any]]:
             "beside": item.metric,
             "notes": companion.note,
         }
+
+
+def _target_values(record: EvaluationRecord) -> Iterator[dict[str, Any]]:
+    """Yield coverage and indices of every target, which no row asks for and nobody judges."""
+    for target in record.targets:
+        for each in (*target.coverage, *target.indices):
+            yield {
+                "row_id": f"target {each.metric}",
+                "kind": "target",
+                "structure": target.name,
+                "plan_name": target.name,
+                "metric": each.metric,
+                **_value(each.value),
+                "rx_gy": target.rx_gy,
+                "notes": " | ".join(each.value.notes),
+            }
 
 
 def _constraints(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, Any]]:

@@ -117,8 +117,16 @@ _ALL = (
     _table(
         "constraints",
         _WHO + "seq:i protocol:t row_id:t:free group_id:t:free mode:t kind:t is_counted:b "
-        "structure:t:free plan_name:t:free metric:t per_protocol:t acceptable:t "
+        "structure:t:free plan_name:t:free metric:t:free per_protocol:t acceptable:t "
         + _VALUE + _OUTCOME + "margin:n margin_percent:n margin_acceptable:n source:t method:t",
+    ),
+    _table(
+        "margins",
+        _WHO + "seq:i protocol:t row_id:t:free kind:t outer_name:t:free outer_plan_name:t:free "
+        "inner_name:t:free inner_plan_name:t:free rule:t axis:t rule_low_mm:n rule_high_mm:n "
+        "tolerance_mm:n minimum_mm:n p5_mm:n median_mm:n p95_mm:n maximum_mm:n extent_mm:n "
+        "end_less_mm:n end_more_mm:n short_percent:n clipped_percent:n long_percent:n "
+        "outside_percent:n outside_mm:n " + _OUTCOME + "method:t",
     ),
     _table(
         "dvh",

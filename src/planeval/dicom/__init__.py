@@ -13,7 +13,7 @@ from planeval.dicom.plan_header import (
     PlanHeader,
     identifying_texts,
     read_plan_header,
-    roi_names,
+    read_roi_names,
 )
 from planeval.dicom.registration import read_registrations
 from planeval.dicom.same_content import same_content
@@ -34,7 +34,7 @@ __all__ = [
     "read_case",
     "read_plan_header",
     "read_registrations",
-    "roi_names",
+    "read_roi_names",
     "same_content",
     "scan_folder",
     "write_dose_file",

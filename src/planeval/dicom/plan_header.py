@@ -13,7 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from planeval.dicom.elements import Item
 from planeval.dicom.files import open_header, quiet_pydicom
 
-__all__ = ["PlanHeader", "identifying_texts", "read_plan_header", "roi_names"]
+__all__ = ["PlanHeader", "identifying_texts", "read_plan_header", "read_roi_names"]
 
 
 def _tags(*keywords: str) -> list[int]:
@@ -106,7 +106,7 @@ def read_plan_header(path: Path, name: str) -> PlanHeader:
 
 
 @quiet_pydicom()
-def roi_names(path: Path, name: str) -> dict[int, str]:
+def read_roi_names(path: Path, name: str) -> dict[int, str]:
     """Return the ROI names of an RTSTRUCT by number, contours unread. Raises DataError."""
     root = open_header(path, name, _ROI_TAGS, _AFTER_ROI_NAMES)
     return {
