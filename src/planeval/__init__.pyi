@@ -1,3 +1,4 @@
+from . import cohort as cohort
 from . import errors as errors
 from . import files as files
 from . import protocol as protocol
