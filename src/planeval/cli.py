@@ -18,7 +18,6 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from planeval.cli_options import (
 )
 from planeval.cli_protocol import protocol_group
 from planeval.cli_sum import Summing, sum_options, write_sum
+from planeval.cohort.commands import cohort
 
 __all__ = ["main"]
 
@@ -283,6 +283,7 @@ def demo(out: Path) -> int:
 cli.add_command(expand)
 cli.add_command(names)
 cli.add_command(protocol_group)
+cli.add_command(cohort)
 
 
 def _say_protocol(result: pe.Evaluation) -> None:
@@ -347,6 +348,8 @@ def _write_evaluation(
 
 def _run(started: float) -> dict[str, Any]:
     """What belongs to this run and not to its result."""
+    from importlib import metadata  # noqa: PLC0415 - takes longer to load than all of --help
+
     return {
         "schema": "planeval.run/1",
         "planeval": pe.__version__,
