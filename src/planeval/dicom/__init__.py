@@ -10,28 +10,16 @@ from planeval.dicom.codes import CODES
 from planeval.dicom.index import Entry, FolderIndex, SliceGeometry, scan_folder
 from planeval.dicom.inventory import PlanEntry, list_plans
 from planeval.dicom.link import read_case
-from planeval.dicom.plan_header import (
-    PlanHeader,
-    identifying_texts,
-    read_plan_header,
-    read_roi_names,
-)
 from planeval.dicom.registration import read_registrations
-from planeval.dicom.same_content import same_content
 
 __all__ = [
     "CODES",
     "Entry",
     "FolderIndex",
     "PlanEntry",
-    "PlanHeader",
     "SliceGeometry",
-    "identifying_texts",
     "list_plans",
     "read_case",
-    "read_plan_header",
     "read_registrations",
-    "read_roi_names",
-    "same_content",
     "scan_folder",
 ]
