@@ -142,8 +142,7 @@ class _Search:
 
         surface = self.bends.place
         tree = KDTree(surface)
-        reach = self.limit_mm + 2 * self.nodes.step_mm
-        length, nearest = tree.query(self.point[:-1], distance_upper_bound=reach)
+        length, nearest = tree.query(self.point[:-1], distance_upper_bound=self.limit_mm)
         near = np.flatnonzero(np.isfinite(length))
         is_seed = solid.holds(self.point[near])
         seen = is_seed | self.lumen.sees(self.point[near], surface[nearest[near]])
