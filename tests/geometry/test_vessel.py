@@ -382,3 +382,18 @@ def test_laws(first, more, size, mode):
     assert volume_cc(parts[0]) == pytest.approx(volume_cc(share))
     for small, large in pairwise(parts):
         assert volume_cc(combine(small, large, shapely.difference)) < 1e-3 * volume_cc(large)
+
+
+def test_a_far_branch_in_the_planes_of_the_seed_stays_out():
+    """Two legs of a U in the same planes: where the seed fills one, the other is far along the lumen.
+
+    The nodes lie around the seed only; a part of the plane that they do not reach is not near.
+    """
+    near, far = disc(5, (0, 0), 48), disc(5, (90, 0), 48)
+    floor = shapely.union(shapely.union(near, far), shapely.box(0, -3, 90, 3))
+    planes = [DrawnPlane(2.0 * k, floor if k < 3 else near | far) for k in range(25)]
+    seed = PlanarStack(AXIAL, [DrawnPlane(2.0 * k, near) for k in range(15, 25)], spacing_mm=2.0)
+    part = vessel_part(PlanarStack(AXIAL, planes), seed, 10).stack
+    reach = max(slab.area.bounds[2] for slab in part.slabs())
+    assert reach == pytest.approx(5, abs=0.1)
+    assert volume_cc(part) == pytest.approx(np.pi * 25 * (20 + 10) / 1000, rel=0.02)

@@ -6,7 +6,7 @@ a *loft* takes its place. It is made of pieces between two heights:
 * between two planes, the blend of their outlines (:class:`~planeval.geometry.interpolate.Blend`),
   offset so that its area follows a quadratic through the areas of the planes around. That is exact for
   spheres, ellipsoids and cones, whose section areas are quadratic; the blend alone leaves chords. At a
-  kink the smaller of the two second differences at hand counts, and none if their signs differ;
+  kink the smaller of the two second differences at hand counts;
 * beyond the last plane of a part, the same outline, inset so that its area follows the quadratic of
   the last three planes down to nothing. It has to end before the next plane, which has no contour of
   the part. Where the quadratic does not vanish there, the part ends flat.
@@ -17,7 +17,7 @@ Parts of neighbouring planes belong together where they overlap. Heights are in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -351,18 +351,44 @@ class _Levels:
         return Slice(self.heights[level], area, float(area.area), parts)
 
     def history(self, level: int, parts: frozenset[int], direction: int) -> list[Slice]:
-        """Up to two slices that follow in a direction (-1 down, 1 up) with nothing joining in."""
+        """Up to two slices that follow in a direction (-1 down, 1 up).
+
+        Where parts merge with others, what lies nearer to them counts.
+        """
         found: list[Slice] = []
+        share = 1.0
         while len(found) < 2:
             between = level - 1 if direction < 0 else level
             joints = self.joints[between] if 0 <= between < len(self.joints) else []
             side = 1 if direction < 0 else 0
-            following = next((j[1 - side] for j in joints if j[side] == parts), frozenset())
-            if not following:
+            joint = next((joint for joint in joints if joint[side] >= parts), None)
+            if joint is None or not joint[1 - side]:
                 break
-            level, parts = level + direction, following
-            found.append(self.slice(level, parts))
+            merged = self.slice(level + direction, joint[1 - side])
+            others = joint[side] - parts
+            if others:
+                own = self.slice(level, parts).area
+                near = _nearer(merged.area, own, [self.parts[level][n] for n in others])
+                share *= near / merged.area_mm2
+            level, parts = level + direction, joint[1 - side]
+            found.append(replace(merged, area_mm2=share * merged.area_mm2))
         return found
+
+
+def _nearer(area: Area, own: Area, others: Sequence[Area]) -> float:
+    """Size of the part of an area that lies on this side of the middle between own and each other."""
+    u0, v0, u1, v1 = shapely.total_bounds([area, own, *others])
+    far = float(u1 - u0 + v1 - v0)
+    for other in others:
+        start, end = shapely.get_coordinates(shapely.shortest_line(own, other))
+        middle, way = (start + end) / 2, end - start
+        if not way.any():
+            continue
+        way = far * way / np.hypot(*way)
+        across = np.array([-way[1], way[0]])
+        side = np.stack([middle + across, middle - across])
+        area = shapely.difference(area, shapely.Polygon([*side, *(side + way)[::-1]]))
+    return float(area.area)
 
 
 def _pieces(run: _Run, workshop: _Workshop) -> Iterator[Piece]:
@@ -399,7 +425,7 @@ def _joining(levels: _Levels, level: int, joint: _Joint, workshop: _Workshop) ->
         reach = upper.height_mm - lower.height_mm
         is_round = all(way is not None and way[0] <= BEYOND * reach for way in alone)
         bends = [ROUND if is_round else 0.0]
-    bend = min(bends, key=abs) if min(bends) * max(bends) > 0 else 0.0
+    bend = min(bends, key=abs)
     return workshop.once(  # type: ignore[no-any-return]
         lambda: _Between(lower, upper, bend), [lower.area, upper.area],
         "between", lower.height_mm, upper.height_mm, id(lower.area), id(upper.area), round(bend, 9),

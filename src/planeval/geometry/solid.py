@@ -145,7 +145,7 @@ def smooth_slabs(stack: PlanarStack) -> PlanarStack:
     for low, high in loft.runs:
         edges = np.linspace(low, high, max(2, round((high - low) / SLAB_MM)) + 1)
         for bottom, top in pairwise(edges.tolist()):
-            area = loft.at((bottom + top) / 2)
+            area = shapely.union_all(loft.at((bottom + top) / 2))
             if not area.is_empty:
                 slabs.append(Slab(bottom, top, area))
     return PlanarStack(stack.frame, slabs=slabs)
@@ -191,13 +191,13 @@ def _sections(loft: Loft, step_mm: float) -> list[tuple[float, Area]]:
     if np.isfinite(step_mm):
         known = np.array(list(found))
         for piece in loft.pieces:
-            for height in piece.heights(max(step_mm, SECTION_MM)).tolist():
+            for height in piece.heights(lambda *_surface: max(step_mm, SECTION_MM)).tolist():
                 if (
                     piece.low_mm < height < piece.high_mm
                     and height not in found
                     and np.abs(known - height).min() > 1.01 * EDGE_MM
                 ):
-                    found[height] = loft.at(height)
+                    found[height] = shapely.union_all(loft.at(height))
     return sorted(found.items(), key=lambda each: each[0])
 
 
@@ -249,6 +249,8 @@ def _end(readings: dict[CapReading, Loft], side: int) -> EndBand:
     ]
     drawn, furthest = ends
     reach = abs(furthest - drawn)
-    near, plane = (chosen.at(at).area for at in (0.9 * taken + 0.1 * drawn, drawn))
+    near, plane = (
+        shapely.union_all(chosen.at(at)).area for at in (0.9 * taken + 0.1 * drawn, drawn)
+    )
     known = TIP_PART * reach if near < TIP_SHARE * plane else reach
     return EndBand(drawn, taken, min(known, abs(taken - drawn)), min(known, abs(furthest - taken)))
