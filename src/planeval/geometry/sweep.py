@@ -9,8 +9,9 @@ from typing import Any
 import shapely
 
 from planeval.geometry.element import Element
-from planeval.geometry.loft import Loft, Piece
+from planeval.geometry.loft import Loft
 from planeval.geometry.minkowski import Convex, Outline, grown, shrunk
+from planeval.geometry.pieces import Piece
 from planeval.geometry.stack import CapReading
 
 __all__ = ["Sweep"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from planeval.case import Case
-from planeval.errors import GeometryError, ProtocolError, UnsupportedData
+from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.model import Metric, MetricKind, Prescription, Structure, Value
 from planeval.model.rows import LimitMark
@@ -69,7 +69,7 @@ class Measurer:
             return self._case.structures[expression.text]
         try:
             solid = self._case.structure(f"({expression})")
-        except (GeometryError, ProtocolError, UnsupportedData) as error:
+        except (GeometryError, ProtocolError) as error:
             return f"{name} cannot be derived: {error}"
         return replace(solid, name=name)
 
