@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from planeval.errors import GeometryError
 from planeval.geometry.geodesic import DistanceField, distance_field
 from planeval.geometry.lumen import Box, Lumen, NodeGrid
-from planeval.geometry.pieces import Pieces
 from planeval.geometry.rings import solid_part
 from planeval.geometry.stack import Slab
+from planeval.geometry.vessel_pieces import Pieces
 
 __all__ = ["Trace", "traced"]
 
