@@ -23,7 +23,8 @@ LAYERS = [
     {"report"},
     {"pipeline"},
     {"plot", "cohort", "service"},
-    {"cli_sum", "cli_expand"},
+    {"cli_options"},
+    {"cli_names", "cli_protocol", "cli_sum", "cli_expand"},
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""
@@ -31,6 +32,8 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PYDICOM_LAYERS = {"dicom", "service"}
+BROAD_DOORS = {"cli.py", "worker.py"}
+"""The doors: main, and the child process that evaluates one plan of a cohort."""
 MOST_LINES = 520
 MOST_BODY_LINES = 70
 
@@ -87,7 +90,7 @@ def test_house_rules(path):
                 "Exception",
                 "BaseException",
             )
-            assert not broad or path.name == "cli.py"
+            assert not broad or path.name in BROAD_DOORS
         if isinstance(node, ast.FunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             if body:

@@ -19,12 +19,12 @@ def ball(count=4000, radius=20.0):
 
 
 def test_a_ball_grown_by_one_margin_is_a_ball():
-    """28 mm from the centre of 20 + 5 mm: 3 mm beyond in every direction, at 0.01 mm."""
+    """28 mm from the centre of 20 + 5 mm: 3 mm beyond in every direction, at 0.03 mm."""
     rng = np.random.default_rng(5)
     ways = rng.normal(size=(60, 3))
     ways /= np.linalg.norm(ways, axis=1)[:, None]
     found = beyond_reach_mm(28 * ways, ball(), dict.fromkeys(SIX, 5.0))
-    assert found == pytest.approx(3.0, abs=0.01)
+    assert found == pytest.approx(3.0, abs=0.03)
     assert beyond_reach_mm(23 * ways, ball(), dict.fromkeys(SIX, 5.0)) == pytest.approx(
         -2, abs=0.02
     )

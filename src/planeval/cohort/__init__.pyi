@@ -1,0 +1,10 @@
+from . import cluster as cluster
+from . import index_view as index_view
+from .extraction import Extraction as Extraction
+from .extraction import extract as extract
+from .finding_plans import CohortIndex as CohortIndex
+from .finding_plans import find_plans as find_plans
+from .planfile import CohortPlan as CohortPlan
+from .report import write_report as write_report
+from .run import Limits as Limits
+from .run import run_plan as run_plan
