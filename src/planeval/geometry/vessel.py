@@ -26,11 +26,11 @@ from planeval.errors import GeometryError
 from planeval.geometry.booleans import combine
 from planeval.geometry.geodesic import DistanceField
 from planeval.geometry.interpolate import outline
-from planeval.geometry.pieces import Pieces
 from planeval.geometry.reframe import in_frame
 from planeval.geometry.rings import solid_part
 from planeval.geometry.stack import CapReading, PlanarStack, Slab, volume_cc
 from planeval.geometry.tracing import traced
+from planeval.geometry.vessel_pieces import Pieces
 
 __all__ = ["VesselPart", "vessel_part"]
 
