@@ -155,6 +155,7 @@ def _intervals(stack: PlanarStack, own: Sequence[Slab], sweep: Sweep) -> list[tu
     """Heights of the result's slabs, rising, before its ends are cut."""
     thickness, centre = _slab_lattice(stack, own)
     ends = [sweep.ends(reading) for reading in sweep.readings]
+    ends += [(slab.low_mm, slab.high_mm) for slab in own]
     lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
     first = int(np.floor((lowest - centre) / thickness + 0.5))
     last = int(np.ceil((highest - centre) / thickness - 0.5))
@@ -167,27 +168,41 @@ def _slabs(sweep: Sweep, own: Sequence[Slab], low_mm: float, high_mm: float) -> 
     made: dict[tuple[float, float, int], tuple[Area, CapReading]] = {}
     made_of: dict[tuple[int, ...], Area] = {}
     for reading in sweep.readings:
-        bottom, top = sweep.ends(reading)
-        low, high = max(low_mm, bottom), min(high_mm, top)
+        within = [
+            slab
+            for slab in own
+            if slab.readings & reading
+            and slab.low_mm < high_mm - TOUCH_MM
+            and slab.high_mm > low_mm + TOUCH_MM
+        ]
+        low, high = _cut_height(low_mm, high_mm, within, sweep, reading)
         if high - low < TOUCH_MM:
             continue
         area = sweep.section((low + high) / 2, reading)
-        inside = [
-            slab.area
-            for slab in own
-            if slab.readings & reading
-            and slab.low_mm < high - TOUCH_MM
-            and slab.high_mm > low + TOUCH_MM
-        ]
-        key = (id(area), *map(id, inside))
+        key = (id(area), *(id(slab.area) for slab in within))
         if key not in made_of:
-            made_of[key] = _bounded(area, inside, inward=sweep.inward)
+            made_of[key] = _bounded(area, [slab.area for slab in within], inward=sweep.inward)
         area = made_of[key]
         if not area.is_empty:
             before = made.get((low, high, id(area)), (area, CapReading(0)))[1]
             made[low, high, id(area)] = area, before | reading
     for (low, high, _), (area, readings) in made.items():
         yield Slab(low, high, area, readings)
+
+
+def _cut_height(
+    low_mm: float, high_mm: float, own: Sequence[Slab], sweep: Sweep, reading: CapReading
+) -> tuple[float, float]:
+    """The part of an interval of height that the result fills.
+
+    A grown solid reaches at least as far as its own slabs, a shrunk one at most.
+    """
+    bottom, top = sweep.ends(reading)
+    lowest = min((slab.low_mm for slab in own), default=np.inf)
+    highest = max((slab.high_mm for slab in own), default=-np.inf)
+    if sweep.inward:
+        return max(low_mm, bottom, lowest), min(high_mm, top, highest)
+    return max(low_mm, min(bottom, lowest)), min(high_mm, max(top, highest))
 
 
 def _bounded(area: Area, own: Sequence[Area], *, inward: bool) -> Area:

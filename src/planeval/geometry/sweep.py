@@ -78,30 +78,21 @@ class Sweep:
         return _NOTHING if area is None else area
 
     def _covered(self, height_mm: float, sources: Sequence[_Source], base: Area) -> Area:
-        pairs = self._pairs(height_mm, sources)
-        outlines, elements = [one for one, _ in pairs], [one for _, one in pairs]
-        return grown(outlines, elements, _NOTHING if base is None else base)
+        return grown(*self._pairs(height_mm, sources), _NOTHING if base is None else base)
 
     def _left(self, height_mm: float, sources: Sequence[_Source], base: Area) -> Area:
-        area: Area = base
-        for outline, element in self._pairs(height_mm, sources):
-            if area is not None and area.is_empty:
-                return area
-            left = shrunk(outline, element)
-            if area is None:
-                area = left
-            elif not left.covers(area):
-                area = shapely.intersection(area, left)
-        return _NOTHING if area is None else area
+        return shrunk(*self._pairs(height_mm, sources), base)
 
-    def _pairs(self, height_mm: float, sources: Sequence[_Source]) -> list[tuple[Outline, Convex]]:
+    def _pairs(
+        self, height_mm: float, sources: Sequence[_Source]
+    ) -> tuple[list[Outline], list[Convex]]:
         """Sources within reach as outlines with their elements, the nearest first."""
         up, down = self.element.up_mm, self.element.down_mm
-        pairs = []
+        outlines, elements = [], []
         seen = set()
         for source in sorted(sources, key=lambda s: _distance(s, height_mm)):
-            low = max(height_mm - source.high_mm, -down)
-            high = min(height_mm - source.low_mm, up)
+            low = min(max(height_mm - source.high_mm, -down), up)
+            high = max(min(height_mm - source.low_mm, up), -down)
             key = (id(source.area), round(low, 6), round(high, 6))
             element = self.element.between(low, high)
             if element is None or key in seen:
@@ -109,15 +100,17 @@ class Sweep:
             seen.add(key)
             if id(source.area) not in self._outlines:
                 self._outlines[id(source.area)] = Outline(source.area)
-            pairs.append((self._outlines[id(source.area)], element))
-        return pairs
+            outlines.append(self._outlines[id(source.area)])
+            elements.append(element)
+        return outlines, elements
 
     def _near(self, height_mm: float) -> list[_Source]:
         up, down = self.element.up_mm, self.element.down_mm
         return [
             source
             for source in self._sources
-            if height_mm - source.high_mm <= up and height_mm - source.low_mm >= -down
+            if height_mm - source.high_mm <= up + TOUCH_MM
+            and height_mm - source.low_mm >= -down - TOUCH_MM
         ]
 
     def _exact(self, height_mm: float) -> list[_Source]:
@@ -149,7 +142,9 @@ class Sweep:
 
     def _sections(self) -> list[_Source]:
         """Sections of the whole solid: its complement is where no piece is."""
-        ends = {z for piece, _ in self._pieces for z in (piece.low_mm, piece.high_mm)}
+        # what ends flat is there on one side of its end and not on the other
+        flat = [piece for piece, _ in self._pieces if piece.is_prism]
+        ends = {z for piece in flat for z in (piece.low_mm, piece.high_mm)}
         heights = {z + side for z in ends for side in (-BESIDE_MM, BESIDE_MM)}
         for piece, _ in self._pieces:
             heights.update(piece.heights(self.element.spacing_mm).tolist())
