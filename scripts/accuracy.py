@@ -2,8 +2,10 @@
 
     python scripts/accuracy.py closed-forms          about twelve minutes
     python scripts/accuracy.py shared DATA_DIR       real exports and published tables, two minutes
+    python scripts/accuracy.py margins               margins, beside voxel methods, ten minutes
 
-Prints Markdown tables; ``docs/accuracy.md`` holds the last results and what follows from them.
+Prints Markdown tables; ``docs/accuracy.md`` and ``docs/margins.md`` hold the last results and what
+follows from them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import accuracy_closed_forms as closed_forms
+import accuracy_margins as margins
 import accuracy_shared as shared
 
 
@@ -29,9 +32,22 @@ def main() -> None:
     closed.add_argument("--seed", type=int, default=1)
     data = commands.add_parser("shared", help="exports with DVHs of their planning system")
     data.add_argument("data_dir", type=Path)
+    grown = commands.add_parser(
+        "margins", help="margins of solids with known answers, and their time"
+    )
+    grown.add_argument("--part", choices=("errors", "speed"), help="only this part (default: both)")
+    grown.add_argument("--phases", type=int, default=5, help="random plane phases per solid")
+    grown.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     if chosen.command == "shared":
         shared.report(chosen.data_dir)
+        return
+    if chosen.command == "margins":
+        if chosen.part != "speed":
+            margins.errors(np.random.default_rng(chosen.seed), chosen.phases)
+            print()
+        if chosen.part != "errors":
+            margins.speed()
         return
     parts = {
         "engine": closed_forms.engine_error,

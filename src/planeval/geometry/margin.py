@@ -136,10 +136,11 @@ def expand(
     if margins.is_zero:
         return stack
     sweep = Sweep(lofts(stack, caps), _element(margins, stack.frame), inward=margins.is_inward)
+    by_height = _Own(own)
     slabs = [
         slab
         for low, high in _intervals(stack, own, sweep)
-        for slab in _slabs(sweep, own, low, high)
+        for slab in _slabs(sweep, by_height, low, high)
     ]
     return PlanarStack(stack.frame, spacing_mm=stack.spacing_mm, slabs=slabs)
 
@@ -163,18 +164,28 @@ def _intervals(stack: PlanarStack, own: Sequence[Slab], sweep: Sweep) -> list[tu
     return [(m - thickness / 2, m + thickness / 2) for m in middles.tolist()]
 
 
-def _slabs(sweep: Sweep, own: Sequence[Slab], low_mm: float, high_mm: float) -> Iterator[Slab]:
+class _Own:
+    """The solid's own slabs, found by height."""
+
+    def __init__(self, slabs: Sequence[Slab]) -> None:
+        self._slabs = slabs
+        self._low = np.array([slab.low_mm for slab in slabs]) + TOUCH_MM
+        self._high = np.array([slab.high_mm for slab in slabs]) - TOUCH_MM
+        self._readings = np.array([int(slab.readings) for slab in slabs])
+
+    def within(self, low_mm: float, high_mm: float, reading: CapReading) -> list[Slab]:
+        """Slabs of a reading that share an interval of height."""
+        is_near = (self._low < high_mm) & (self._high > low_mm)
+        is_near &= (self._readings & int(reading)) != 0
+        return [self._slabs[index] for index in np.flatnonzero(is_near).tolist()]
+
+
+def _slabs(sweep: Sweep, own: _Own, low_mm: float, high_mm: float) -> Iterator[Slab]:
     """The slabs of the result between two heights: one for all cap readings, or several."""
     made: dict[tuple[float, float, int], tuple[Area, CapReading]] = {}
     made_of: dict[tuple[int, ...], Area] = {}
     for reading in sweep.readings:
-        within = [
-            slab
-            for slab in own
-            if slab.readings & reading
-            and slab.low_mm < high_mm - TOUCH_MM
-            and slab.high_mm > low_mm + TOUCH_MM
-        ]
+        within = own.within(low_mm, high_mm, reading)
         low, high = _cut_height(low_mm, high_mm, within, sweep, reading)
         if high - low < TOUCH_MM:
             continue
