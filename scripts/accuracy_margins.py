@@ -153,6 +153,8 @@ def _from_mask(path: Path) -> Structure:
     from skimage.measure import find_contours  # noqa: PLC0415 - only here
 
     image = sitk.ReadImage(str(path))
+    # the file holds a window of the labelmap and says where in it, not where in space
+    first = [int(number) for number in image.GetMetaData("Segmentation_Extent").split()[::2]]
     image = image[:, :, :, 0] if image.GetDimension() == 4 else image
     voxels = np.pad(sitk.GetArrayFromImage(image) > 0, ((0, 0), (1, 1), (1, 1)))
     planes = []
@@ -160,18 +162,21 @@ def _from_mask(path: Path) -> Structure:
         rings = []
         for line in find_contours(layer.astype(float), 0.5):
             points = [
-                image.TransformContinuousIndexToPhysicalPoint((i - 1, j - 1, float(k)))
+                image.TransformContinuousIndexToPhysicalPoint(
+                    (i - 1 + first[0], j - 1 + first[1], float(k))
+                )
                 for j, i in line[:-1].tolist()
             ]
-            rings.append(np.array(points)[:, :2])
+            # the files are 4-D and in RAS, which the reader turns into LPS in 3-D files alone
+            rings.append(-np.array(points)[:, :2])
         if rings:
-            z = image.TransformIndexToPhysicalPoint((0, 0, k))[2]
+            z = image.TransformIndexToPhysicalPoint((0, 0, k + first[2]))[2]
             planes.append(DrawnPlane(float(z), plane_area(rings, xor=True)[0]))
     return Structure(path.stem, PlanarStack(AXIAL, planes))
 
 
 def _thorax(data_dir: Path) -> Iterator[Pair]:
-    """CTV -> PTV, about 6 mm in plane and 12 mm cranio-caudal; GTV -> CTV beside it."""
+    """CTV -> PTV, about 6 mm in plane and 12 mm cranio-caudal."""
     by_start: dict[str, Structure] = {}
     for path in sorted((data_dir / "thorax-liver").glob("*.dcm")):
         if not path.name.startswith("CT_"):
@@ -179,4 +184,3 @@ def _thorax(data_dir: Path) -> Iterator[Pair]:
             if file.root.text("Modality") == "RTSTRUCT":
                 by_start |= {name[:3].upper(): each for name, each in _structures(path).items()}
     yield "thorax PTV around CTV", by_start["PTV"], by_start["CTV"], MarginRule.of((5, 7), (12, 13))
-    yield "thorax CTV around GTV", by_start["CTV"], by_start["GTV"], MarginRule.of((0, 20))

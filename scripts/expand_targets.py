@@ -36,7 +36,7 @@ def main(export: str, out: str) -> int:
     for step in targets.steps:
         print(f"  {step.rule:8s} {step.make:12s} {step.volume_cc:7.2f} cc  {step.text}")
         for removal in step.removals:
-            print(f"  {'':21s} {-removal.cc:7.2f} cc  {removal.by}")
+            print(f"  {'':21s} {removal.cc:7.2f} cc removed: {removal.by}")
 
     # How far the tumour moves on the 4D-CT, and the margin that follows on each side.
     phases = {name: case.structure(name) for name in ("GTV", "GTV_T00", "GTV_T50")}

@@ -23,7 +23,8 @@ LAYERS = [
     {"report"},
     {"pipeline"},
     {"plot", "cohort", "service"},
-    {"cli_sum", "cli_expand"},
+    {"cli_options"},
+    {"cli_names", "cli_protocol", "cli_sum", "cli_expand"},
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""

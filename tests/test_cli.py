@@ -123,9 +123,9 @@ def test_dvh_needs_no_plan_and_no_image(export, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["evaluate", "EXPORT"], 2, "hcc-zhai2025-5fx: 20 fractions"),
+        (["evaluate", "EXPORT"], 2, "hcc-zhai2025-5fx (disease set): 20 fractions"),
         (["evaluate", "EXPORT", "--child-pugh", "D"], 2, "--child-pugh"),
-        (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--format", "pdf"], 2, "choose from"),
+        (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--format", "docx"], 2, "choose from"),
         (["evaluate", "EXPORT", "--protocol", "hcc-zhai2025", "--map", "CTV"], 2, "PLAN=PROTOCOL"),
         (["evaluate", "EXPORT", "--protocol", "x", "--map", "A=B", "--map", "A=C"], 2, "twice"),
         (["evaluate", "EXPORT", "--protocol", "no-such"], 5, "no-such"),
@@ -187,7 +187,7 @@ def test_a_defect_is_70_with_a_crash_record(export, capsys, monkeypatch):
     def broken(*_args, **_options):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(cli, "_case", broken)
+    monkeypatch.setattr(cli, "read_case", broken)
     assert main(["dvh", str(export)]) == 70
     shown = capsys.readouterr().err
     record = Path(shown.rsplit(" ", 1)[-1].strip())
@@ -201,7 +201,7 @@ def test_an_interrupt_is_130(export, monkeypatch):
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_case", interrupted)
+    monkeypatch.setattr(cli, "read_case", interrupted)
     assert main(["dvh", str(export)]) == 130
 
 
@@ -213,10 +213,10 @@ def test_an_output_that_cannot_be_written_is_named(export, tmp_path, capsys):
 
 
 def test_the_only_applicable_protocol_is_taken(capsys):
-    """Without --protocol, 55 Gy in 25 fractions gets the conventional set, and stderr says so."""
+    """Without --protocol, 55 Gy in 25 fractions gets the conventional set, and stderr says why."""
     assert main(["evaluate", str(TEST_DATA / "hepatic-pvtt"), "--json"]) == 0
     shown = capsys.readouterr()
-    assert "protocol hcc-zhai2025: the only shipped one that applies" in shown.err
+    assert "protocol hcc-zhai2025: the only disease set that applies" in shown.err
     assert json.loads(shown.out)["protocol"]["id"] == "hcc-zhai2025"
 
 
@@ -249,3 +249,62 @@ def test_the_console_script_speaks_utf8_into_a_pipe(export):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr.decode()
     assert b"SpinalCord" in run.stdout
+
+
+def test_protocols_are_made_compared_and_imported(tmp_path, capsys):
+    """New is valid at once, diff says what changed, import keeps a review queue."""
+    folder = tmp_path / "own"
+    assert main(["protocol", "new", "mine", "--include", "tg101-5fx", "--out", str(folder)]) == 0
+    assert main(["protocol", "new", "mine", "--out", str(folder)]) == 2
+    assert main(["protocol", "validate", str(folder / "mine.yaml")]) == 0
+    assert main(["protocol", "list", "--protocol-dir", str(folder)]) == 0
+    assert "[site, sha256" in capsys.readouterr().out
+    assert main(["protocol", "diff", "tg101-3fx", "tg101-5fx"]) == 0
+    assert "colon-max.per_protocol: < 28.2 -> < 38" in capsys.readouterr().out
+    table = tmp_path / "t.csv"
+    table.write_text("organ,metric,op,limit\nColon,Max[Gy],<,33\nColon,Max,<,x\n", encoding="utf-8")
+    assert main(["protocol", "import", str(table), "--id", "t", "--out", str(folder)]) == 0
+    assert "1 rows taken, 1 for review" in capsys.readouterr().out
+    assert (folder / "t.review.csv").read_text(encoding="utf-8").count("\n") == 2
+    table.write_text("organ\n\n", encoding="utf-8")
+    assert main(["protocol", "import", str(table), "--id", "u", "--out", str(folder)]) == 5
+
+
+def test_a_recalled_set_is_refused_and_shown_on_request(capsys):
+    """5 without the option; with it rows have outcomes, and the verdict has none: 3."""
+    arguments = ["evaluate", str(TEST_DATA / "sbrt-5fx"), "--protocol", "rtog1112-liver"]
+    assert main(arguments) == 5
+    assert "needs-check" in capsys.readouterr().err
+    assert main([*arguments, "--allow-unverified"]) == 3
+    assert "UNVERIFIED" in capsys.readouterr().out
+
+
+def test_pdf_and_junit_are_written_on_request(export, tmp_path):
+    """Beside the others, with the labels and the paper that were asked for."""
+    pytest.importorskip("typst")
+    arguments = ["evaluate", str(export), "--protocol", protocol_file(tmp_path, "45", "50")]
+    options = ["--format", "pdf,junit", "--language", "zh", "--paper", "letter"]
+    assert main([*arguments, *options, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert "<testsuite " in (tmp_path / "out" / "junit.xml").read_text(encoding="utf-8")
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_names_are_suggested_reviewed_and_used(tmp_path, capsys):
+    """The file of a plan is written once, and its rows with yes are used where they fit."""
+    folder, path = tmp_path / "export", tmp_path / "names.csv"
+    folder.mkdir()
+    writer = CaseWriter(folder)
+    grid = axial_grid((20, 30, 30), spacing_mm=(2.5, 2.0, 2.0), origin_mm=(-29, -29, -25))
+    rings = prism(box_ring(12, 10), heights=[-5, -2.5, 0, 2.5, 5])
+    writer.structures([Roi("Rueckenmark 2", rings), Roi("PTV", rings, type="PTV")])
+    writer.plan([Rx("PTV", 40.0)], fractions=20)
+    writer.dose(grid, np.full(grid.shape, 40.0))
+    assert main(["names", str(folder), "--out", str(path)]) == 0
+    assert "SpinalCord ?" in capsys.readouterr().out
+    assert main(["names", str(folder), "--out", str(path)]) == 2
+    arguments = ["evaluate", str(folder), "--protocol", protocol_file(tmp_path, "45", "50")]
+    assert main([*arguments, "--names", str(path)]) == 3
+    text = path.read_text(encoding="utf-8").replace("Rueckenmark 2,,", "Rueckenmark 2,yes,")
+    path.write_text(text + "Not there,yes,Liver,,,,\n", encoding="utf-8")
+    assert main([*arguments, "--names", str(path)]) == 0

@@ -56,6 +56,23 @@ def test_every_case_gets_its_verdict(cases, name):
     assert result.verdict == VERDICTS[name]
 
 
+@pytest.mark.parametrize("name", ["hepatic-pvtt", "sbrt-5fx"])
+def test_the_targets_have_the_margins_they_were_grown_by(cases, name):
+    """CTV and PTV are audited in the report of every shipped case that asks for it."""
+    rows = {row.id: row for row in pe.evaluate(cases[name], PROTOCOLS[name]).record.margins}
+    for answer in expected(name)["margins"]:
+        row = rows[answer["id"]]
+        assert (row.outcome.status, row.outcome.near_limit) == (answer["outcome"], False)
+        if answer["median_mm"]:
+            wanted = answer["median_mm"]
+            assert row.report.margin.median_mm == pytest.approx(
+                wanted["value"], abs=wanted["tolerance"]
+            )
+        extents = {axis.axis: axis.extent_mm for axis in row.report.axes}
+        for axis, wanted in answer["extents_mm"].items():
+            assert extents[axis] == pytest.approx(wanted["value"], abs=wanted["tolerance"]), axis
+
+
 def test_both_members_of_the_failing_liver_rule_fail(cases):
     """Mean 24 Gy and CV5Gy 150 cc: the OR group fails, esophagus and colon are not evaluable."""
     result = pe.evaluate(cases["fails-on-purpose"], PROTOCOLS["fails-on-purpose"])

@@ -25,6 +25,33 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginAnswer:
+    """A margin by which a target was grown, and the outcome that its audit must have.
+
+    ``extents_mm`` is how much further the outer structure reaches along L, R, A, P, S, I, where
+    nothing but the margin was added; ``median_mm`` is the usual distance of the surfaces.
+    """
+
+    id: str
+    text: str
+    outcome: str
+    median_mm: float | None = None
+    extents_mm: tuple[float, ...] = ()
+
+
+GROWN_PTV = MarginAnswer(
+    "ptv-margin",
+    "PTV around CTV: 5 mm axial, 10 to 15 mm cranio-caudal",
+    "PASS",
+    extents_mm=(5.0, 5.0, 5.0, 5.0, 10.0, 10.0),
+)
+GROWN_CTV = MarginAnswer("ctv-margin", "CTV around gross tumour: 5 mm or more", "PASS", 5.0)
+
+IN_PLANE_MM, ALONG_MM = 0.4, 1.6
+"""Contours are drawn to within a few tenths; an end is known to half a plane distance."""
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """The words around one case's numbers."""
 
@@ -36,6 +63,7 @@ class Story:
     rules: tuple[Rule, ...]
     verdict: str
     seeds: str
+    margins: tuple[MarginAnswer, ...] = ()
 
 
 LIVER_MEAN = "Liver without gross tumour: Mean[Gy] <= 18 (20 acceptable)"
@@ -73,6 +101,7 @@ STORIES: dict[str, Story] = {
         ),
         verdict="PASS",
         seeds="anatomy 11, dose 21 and 22, CT noise 1000 + slice number",
+        margins=(GROWN_CTV, GROWN_PTV),
     ),
     "sbrt-5fx": Story(
         title="Small liver nodule beside the gut, 27.5 Gy in 5 fractions",
@@ -100,6 +129,7 @@ STORIES: dict[str, Story] = {
         ),
         verdict="PASS",
         seeds="anatomy 5, dose 31 and 32, CT noise 2000 + slice number",
+        margins=(GROWN_CTV, GROWN_PTV),
     ),
     "fails-on-purpose": Story(
         title="Large HCC, 55 Gy in 25 fractions, a plan that must not pass",
@@ -259,7 +289,21 @@ def _expected(
         },
         "metrics": metrics,
         "rules": [{"rule": rule.text, "outcome": rule.outcome} for rule in story.rules],
+        "margins": [_margin(answer) for answer in story.margins],
         "verdict": story.verdict,
+    }
+
+
+def _margin(answer: MarginAnswer) -> Json:
+    """The answer to one margin audit: as it was grown, with what drawing on planes may change."""
+    return {
+        "id": answer.id,
+        "outcome": answer.outcome,
+        "median_mm": _number(answer.median_mm, IN_PLANE_MM),
+        "extents_mm": {
+            axis: _number(extent, ALONG_MM if axis in "SI" else IN_PLANE_MM)
+            for axis, extent in zip("LRAPSI", answer.extents_mm, strict=False)
+        },
     }
 
 
@@ -298,6 +342,10 @@ def _manifest(
         "|---|---|---|",
     ]
     lines += [f"| {r.text} | {r.outcome} | {r.why.format(**values)} |" for r in story.rules]
+    lines += [
+        f"| {answer.text} (for information) | {answer.outcome} | grown so |"
+        for answer in story.margins
+    ]
     lines += ["", f"Verdict: **{story.verdict}**.", "", "## How it was made", ""]
     lines += [
         f"`python scripts/make_test_data.py`; seeds: {story.seeds}.",

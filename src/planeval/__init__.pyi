@@ -5,7 +5,7 @@ from . import protocol as protocol
 from . import report as report
 from . import targets as targets
 from .case import Case as Case
-from .dicom import write_structures as write_structures
+from .dicom.write import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError
 from .loading import Inventory as Inventory

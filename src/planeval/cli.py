@@ -17,8 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,18 @@ import click
 
 import planeval as pe
 from planeval.cli_expand import expand
+from planeval.cli_names import names
+from planeval.cli_options import (
+    Dose,
+    prescriptions,
+    protocol_dir_option,
+    read_case,
+    reading_options,
+    show,
+    structure_map,
+    write,
+)
+from planeval.cli_protocol import protocol_group
 from planeval.cli_sum import Summing, sum_options, write_sum
 from planeval.cohort.commands import cohort
 
@@ -34,64 +45,12 @@ __all__ = ["main"]
 EXIT_FAIL, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INPUT, EXIT_PROTOCOL = 1, 2, 3, 4, 5
 EXIT_DEFECT, EXIT_INTERRUPTED = 70, 130
 
-FORMATS = ("html", "json", "csv")
+FORMATS = ("html", "json", "csv", "junit", "pdf")
+DEFAULT_FORMATS = "html,json,csv"
+PAPERS = ("a4", "letter")
+LANGUAGES = ("en", "zh")
 CHILD_PUGH = ("A", "B", "C", "A5", "A6", "B7", "B8", "B9", *(f"C{n}" for n in range(10, 16)))
 FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
-
-Command = Callable[..., Any]
-
-
-class _Number(click.ParamType[tuple[str, float]]):
-    """A positive number with an optional target: ``55`` or ``PTV1=55``."""
-
-    name = "[TARGET=]GY"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        target, _, number = str(value).rpartition("=")
-        try:
-            return target.strip(), float(number)
-        except ValueError:
-            self.fail(f"{value!r} is not a dose in Gy, such as 55 or PTV1=55", param, ctx)
-
-
-def _reading_options(command: Command) -> Command:
-    """Options of every command that reads a case."""
-    options = [
-        click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
-        click.option("--plan", help="Choose the plan by UID, label or path."),
-        click.option("--structures", help="Choose the structure set by UID, label or path."),
-        click.option("--dose", help="Choose the dose by UID or path."),
-        click.option(
-            "--rx", type=_Number(), multiple=True,
-            help="Prescribed dose: 55, or one per target: --rx PTV1=55 --rx PTV2=50.",
-        ),
-        click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions."),
-        click.option(
-            "--accept-mismatch", is_flag=True,
-            help="Go on although a reference names another object (an error on page one).",
-        ),
-        click.option(
-            "--relative-reference", type=float, metavar="GY",
-            help="The dose that 100 % of a RELATIVE dose stands for.",
-        ),
-        click.option(
-            "--relative-scale", type=click.Choice(["1", "100"]),
-            help="What full dose is written as in a RELATIVE dose.",
-        ),
-        click.option(
-            "--caps", type=click.Choice(["half", "none", "tapered"]), default="half",
-            show_default=True, help="What lies beyond the end planes of a structure.",
-        ),
-        click.option(
-            "--between", type=click.Choice(["prism", "interpolated"]), default="prism",
-            show_default=True, help="What lies between two planes of a structure.",
-        ),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -111,7 +70,7 @@ def cli(verbose: bool) -> None:
 
 
 @cli.command()
-@_reading_options
+@reading_options
 @click.option(
     "--with", "others", multiple=True, metavar="FOLDER",
     type=click.Path(path_type=Path, exists=True),
@@ -120,11 +79,21 @@ def cli(verbose: bool) -> None:
 @sum_options
 @click.option(
     "--protocol",
-    help="A shipped protocol's id, or a YAML file; without it the one shipped set that applies.",
+    help="A protocol's id, or a YAML file; without it the one disease set that applies.",
+)
+@protocol_dir_option
+@click.option(
+    "--allow-unverified",
+    is_flag=True,
+    help="Show what limits come to that nobody has read in their source, outside the verdict.",
 )
 @click.option(
     "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
     help='Name a structure by hand, e.g. --map "CTV肝=CTV".',
+)  # fmt: skip
+@click.option(
+    "--names", "names_file", type=click.Path(path_type=Path, dir_okay=False),
+    help="A reviewed alias file (planeval names); its rows with yes are used where they fit.",
 )  # fmt: skip
 @click.option(
     "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
@@ -132,9 +101,30 @@ def cli(verbose: bool) -> None:
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option(
-    "--format", "formats", default="html,json,csv", show_default=True,
-    help="What to write into --out: any of html, json, csv.",
+    "--format", "formats", default=DEFAULT_FORMATS, show_default=True,
+    help="What to write into --out: any of html, json, csv, junit, pdf.",
 )  # fmt: skip
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of the labels in HTML and PDF; names and numbers stay as they are.",
+)
+@click.option(
+    "--paper",
+    type=click.Choice(PAPERS),
+    default="a4",
+    show_default=True,
+    help="Paper of the PDF.",
+)
+@click.option(
+    "--font-path",
+    "font_paths",
+    type=click.Path(path_type=Path, file_okay=False),
+    multiple=True,
+    help="A folder of fonts for the PDF, beside those of the system.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json and nothing else.")
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), default="fail", show_default=True,
@@ -142,10 +132,16 @@ def cli(verbose: bool) -> None:
 )  # fmt: skip
 def evaluate(
     protocol: str | None,
+    protocol_dir: Path | None,
+    allow_unverified: bool,
     mapping: tuple[str, ...],
+    names_file: Path | None,
     child_pugh: str | None,
     out: Path | None,
     formats: str,
+    language: str,
+    paper: str,
+    font_paths: tuple[Path, ...],
     as_json: bool,
     fail_on: str,
     **reading: Any,
@@ -156,24 +152,29 @@ def evaluate(
     case = _whole_case(reading)
     result = pe.evaluate(
         case,
-        protocol or _only_applicable(case, child_pugh),
-        mapping=_mapping(mapping),
+        protocol,
+        mapping=structure_map(mapping),
+        aliases=pe.protocol.aliases.read_aliases(names_file) if names_file else None,
         child_pugh=child_pugh,
         dose_is_complete=reading["dose"] is not None,
+        allow_unverified=allow_unverified,
+        protocol_dir=protocol_dir,
     )
+    _say_protocol(result)
     if out is not None:
-        _write_evaluation(out, wanted, result, started)
+        style = {"language": language, "paper": paper, "font_paths": font_paths}
+        _write_evaluation(out, wanted, result, started, style)
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:
-        _show(pe.report.terminal.evaluation_table(result.record))
+        show(pe.report.terminal.evaluation_table(result.record))
         if out is not None:
             click.echo(f"written to {out}", err=True)
     return _exit_code(result.verdict.value, fail_on)
 
 
 @cli.command()
-@_reading_options
+@reading_options
 @click.option(
     "-s", "--structure", "names", multiple=True,
     help='A structure or an expression such as "Liver - GTV"; all structures without it.',
@@ -191,14 +192,14 @@ def dvh(
     **reading: Any,
 ) -> int:
     """Compute DVHs and metrics of structures; no protocol needed."""
-    case = _case(reading)
+    case = read_case(reading)
     table = pe.report.dose_table.dose_table(case, names, metrics)
     if out is not None:
-        _write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
+        write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
     if as_json:
         click.echo(table.to_json(), nl=False)
     else:
-        _show(table.terminal())
+        show(table.terminal())
     return 0
 
 
@@ -208,7 +209,7 @@ def dvh(
 )  # fmt: skip
 @sum_options
 @click.option(
-    "--rx", type=_Number(), multiple=True,
+    "--rx", type=Dose(), multiple=True,
     help="Prescribed dose of the sum: 66, or one per target: --rx PTV1=66.",
 )  # fmt: skip
 @click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions of --rx.")
@@ -235,17 +236,17 @@ def add_plans(
     """Add the doses of several plans; the first folder gives frame and structures."""
     if len(folders) < 2:
         raise click.UsageError("give at least two folders, one a plan")
-    rx = _prescriptions(options.pop("rx"), options.pop("fx"))
+    rx = prescriptions(options.pop("rx"), options.pop("fx"))
     summing = Summing.taken_from({**options, "others": folders[1:]})
     case = summing.add(pe.load(folders[0]), folders[:1], rx)
     table = pe.report.dose_table.dose_table(case, names, metrics)
     if out is not None:
         write_sum(out, case, biology)
-        _write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
+        write(out, {"dvh.csv": table.curves_csv(), "metrics.csv": table.metrics_csv()})
     if as_json:
         click.echo(table.to_json(), nl=False)
     else:
-        _show(table.terminal())
+        show(table.terminal())
     return 0
 
 
@@ -258,7 +259,7 @@ def inspect(paths: tuple[Path, ...], as_json: bool) -> int:
     if as_json:
         click.echo(pe.report.folder_table.folder_json(inventory), nl=False)
     else:
-        _show(pe.report.folder_table.folder_table(inventory))
+        show(pe.report.folder_table.folder_table(inventory))
     return 0 if inventory.plans else EXIT_INPUT
 
 
@@ -273,119 +274,42 @@ def demo(out: Path) -> int:
     shutil.copytree(_demo_case(), case, dirs_exist_ok=True)
     click.echo(f"synthetic case in {case}", err=True)
     result = pe.evaluate(pe.load(case), "hcc-zhai2025")
-    _write_evaluation(out / "report", set(FORMATS), result, time.time())
-    _show(pe.report.terminal.evaluation_table(result.record))
+    _write_evaluation(out / "report", _formats(DEFAULT_FORMATS), result, time.time())
+    show(pe.report.terminal.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
 
 
 cli.add_command(expand)
+cli.add_command(names)
+cli.add_command(protocol_group)
 cli.add_command(cohort)
 
 
-@cli.group()
-def protocol() -> None:
-    """List, show and check protocols."""
-
-
-@protocol.command("list")
-def protocol_list() -> int:
-    """List the shipped protocols."""
-    for entry in pe.protocol.library.available():
-        click.echo(f"{entry.id:24s} {entry.version:8s} {entry.review:12s} {entry.title}")
-    return 0
-
-
-@protocol.command("show")
-@click.argument("name")
-def protocol_show(name: str) -> int:
-    """Print a protocol file as it is."""
-    click.echo(pe.protocol.library.load(name).text, nl=False)
-    return 0
-
-
-@protocol.command("validate")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def protocol_validate(files: tuple[Path, ...]) -> int:
-    """Check protocol files; exit code 5 if any is not valid."""
-    failed = False
-    for file in files:
-        try:
-            loaded = pe.protocol.library.load(file)
-        except pe.errors.ProtocolError as error:
-            failed = True
-            click.echo(f"invalid: {error}", err=True)
-        else:
-            click.echo(f"valid: {file.name}: {loaded.id}, sha256 {loaded.sha256}")
-    return EXIT_PROTOCOL if failed else 0
+def _say_protocol(result: pe.Evaluation) -> None:
+    """Say on stderr which protocol was chosen and why, and the digest of a site's own."""
+    protocol = result.record.protocol
+    tables = []
+    for each in result.record.proposals:
+        if each.is_chosen:
+            click.echo(f"protocol {each.id}: the only disease set that applies", err=True)
+        elif each.purpose == "organs" and each.outcome.status is pe.Status.PASS:
+            tables.append(each.id)
+    if tables:
+        click.echo(f"organ tables that apply as well: {', '.join(tables)}", err=True)
+    if protocol.origin != "shipped":
+        place = protocol.origin.replace("-", " ")
+        click.echo(f"protocol {protocol.id} ({place}): sha256 {protocol.sha256}", err=True)
 
 
 def _whole_case(reading: dict[str, Any]) -> pe.Case:
     """The case of the reading options and the plans to add; then --rx states the sum's."""
     summing = Summing.taken_from(reading)
     if not summing.others:
-        return _case(reading)
-    rx = _prescriptions(reading["rx"], reading["fx"])
-    first = _case({**reading, "rx": (), "fx": None})
+        return read_case(reading)
+    rx = prescriptions(reading["rx"], reading["fx"])
+    first = read_case({**reading, "rx": (), "fx": None})
     return summing.add(first, reading["paths"], rx)
-
-
-def _case(reading: dict[str, Any]) -> pe.Case:
-    """Read the case that the reading options describe."""
-    scale = reading["relative_scale"]
-    return pe.load(
-        *reading["paths"],
-        plan=reading["plan"],
-        structures=reading["structures"],
-        dose=reading["dose"],
-        rx=_prescriptions(reading["rx"], reading["fx"]),
-        method=pe.Method(caps=reading["caps"], between=reading["between"]),
-        accept_mismatch=reading["accept_mismatch"],
-        relative_reference_gy=reading["relative_reference"],
-        relative_scale=int(scale) if scale else None,
-    )
-
-
-def _only_applicable(case: pe.Case, child_pugh: str | None) -> str:
-    """The one shipped protocol that applies to a case; none or several is for the user to say."""
-    fits = pe.applicable_protocols(case, child_pugh=child_pugh)
-    applicable = [name for name, outcome in fits.items() if outcome.status is pe.Status.PASS]
-    if len(applicable) == 1:
-        click.echo(f"protocol {applicable[0]}: the only shipped one that applies", err=True)
-        return applicable[0]
-    lines = "".join(f"\n  {name}: {outcome.reason or 'applies'}" for name, outcome in fits.items())
-    raise click.UsageError(f"choose a --protocol (an id or a YAML file); shipped are:{lines}")
-
-
-def _prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:
-    """The --rx and --fx options as one prescription, or one per target."""
-    if not given:
-        if fractions is not None:
-            raise click.UsageError("--fx states the fractions of --rx; give --rx as well")
-        return None
-    try:
-        if len(given) == 1 and not given[0][0]:
-            return pe.Rx(given[0][1], fractions)
-        if any(not target for target, _ in given):
-            raise click.UsageError("with several --rx, each names its target: --rx PTV1=55")
-        if len({target for target, _ in given}) < len(given):
-            raise click.UsageError("--rx names a target twice")
-        return {target: pe.Rx(gy, fractions) for target, gy in given}
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    """The --map options as plan name -> protocol name."""
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        plan_name, separator, protocol_name = pair.rpartition("=")
-        if not separator or not plan_name.strip() or not protocol_name.strip():
-            raise click.UsageError(f"--map {pair!r}: write PLAN=PROTOCOL, e.g. --map CTV1=CTV")
-        if plan_name.strip() in mapping:
-            raise click.UsageError(f"--map names {plan_name.strip()!r} twice")
-        mapping[plan_name.strip()] = protocol_name.strip()
-    return mapping
 
 
 def _formats(text: str) -> set[str]:
@@ -398,21 +322,34 @@ def _formats(text: str) -> set[str]:
     return wanted
 
 
-def _write_evaluation(out: Path, formats: set[str], result: pe.Evaluation, started: float) -> None:
+def _write_evaluation(
+    out: Path,
+    formats: set[str],
+    result: pe.Evaluation,
+    started: float,
+    style: Mapping[str, Any] | None = None,
+) -> None:
     """Write the wanted files; run.json alone holds what belongs to this run."""
+    chosen = dict(style or {})
     files: dict[str, str] = {}
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
     if "csv" in formats:
         files |= result.csv_files()
+    if "junit" in formats:
+        files["junit.xml"] = result.to_junit()
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
-    _write(out, files)
+    write(out, files)
     if "html" in formats:
-        result.publish_html(out / "report.html")
+        result.publish_html(out / "report.html", language=chosen.get("language", "en"))
+    if "pdf" in formats:
+        result.publish_pdf(out / "report.pdf", **chosen)
 
 
 def _run(started: float) -> dict[str, Any]:
     """What belongs to this run and not to its result."""
+    from importlib import metadata  # noqa: PLC0415 - takes longer to load than all of --help
+
     return {
         "schema": "planeval.run/1",
         "planeval": pe.__version__,
@@ -425,23 +362,6 @@ def _run(started: float) -> dict[str, Any]:
             name: metadata.version(name) for name in ("numpy", "pydicom", "shapely", "pydantic")
         },
     }
-
-
-def _write(out: Path, files: dict[str, str]) -> None:
-    """Write text files whole: a reader never sees half of one."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            part = out / f"{name}.part"
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(out / name)
-    except OSError as error:
-        raise pe.errors.ReportError(f"cannot write into {out}: {error.strerror}") from None
-
-
-def _show(renderable: Any) -> None:
-    """Print to stdout; wide enough for a table where it is no terminal."""
-    pe.report.terminal.show(renderable, width=None if sys.stdout.isatty() else 120)
 
 
 def _demo_case() -> Path:
@@ -513,7 +433,7 @@ def _report_error(error: Exception) -> int:
     click.echo("error: " + "\n".join(lines), err=True)
     if isinstance(error, kinds.UnknownStructure | kinds.AmbiguousStructure | kinds.MetricSyntax):
         return EXIT_USAGE
-    if isinstance(error, kinds.ExpressionSyntax):
+    if isinstance(error, kinds.ExpressionSyntax | kinds.UndecidedProtocol):
         return EXIT_USAGE
     return EXIT_PROTOCOL if isinstance(error, kinds.ProtocolError) else EXIT_INPUT
 

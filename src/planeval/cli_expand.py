@@ -33,7 +33,7 @@ def _options(command: Command) -> Command:
     options = [
         click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.option("--rule", required=True, help="hepatic, metastasis, or a rule file (YAML)."),
-        click.option("--gtv", required=True, metavar=name, help='GTV: a name or an expression ("A | B").'),
+        click.option("--gtv", required=True, metavar=name, help='A name or an expression: "A | B".'),
         click.option("--thrombus", metavar=name, help="Tumour thrombus in the vessel."),
         click.option("--vessel", metavar=name, help="Lumen of the vessel that holds thrombus."),
         click.option("--vessel-has-thrombus", is_flag=True,

@@ -19,6 +19,7 @@
         ExpressionSyntax          a structure expression that cannot be parsed
         UnknownStructure          no structure of that name
         AmbiguousStructure        a name with two readings
+        UndecidedProtocol         no protocol was named, and none or several fit
       ReportError                 a document that cannot be written
 
 A message says what was found, where, what was expected and what to do. Wrong *calls* (shapes, types,
@@ -42,6 +43,7 @@ __all__ = [
     "ProtocolError",
     "ProtocolSyntax",
     "ReportError",
+    "UndecidedProtocol",
     "UndefinedMetric",
     "UnknownStructure",
     "UnreadableFile",
@@ -115,6 +117,10 @@ class UnknownStructure(ProtocolError):  # noqa: N818
 
 class AmbiguousStructure(ProtocolError):  # noqa: N818
     """A structure name with two readings; the message shows both spellings."""
+
+
+class UndecidedProtocol(ProtocolError):  # noqa: N818
+    """No protocol was named, and none or several fit; the message lists them with reasons."""
 
 
 class ReportError(PlanevalError):

@@ -20,7 +20,6 @@ decides what unquoted text means in a case that has given names.
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
@@ -35,9 +34,9 @@ from planeval.errors import (
     ExpressionSyntax,
     GeometryError,
     UnknownStructure,
-    UnsupportedData,
 )
 from planeval.geometry.booleans import combine
+from planeval.geometry.margin import LONGEST_MM, Margins, expand
 from planeval.geometry.stack import PlanarStack
 from planeval.model import Method, Structure
 from planeval.model.metric import decimal_text
@@ -78,8 +77,7 @@ class Expr(ABC):
 
         Raises:
             GeometryError: the operands belong to different frames, or their planes are not
-                parallel. An operand that states no frame goes with any.
-            UnsupportedData: the expression holds a margin.
+                parallel; a margin of an empty structure. An operand that states no frame goes with any.
         """
 
     @abstractmethod
@@ -129,8 +127,10 @@ class Margin(Expr):
 
     def __post_init__(self) -> None:
         for side in _SIDES.values():
-            if not 0 <= getattr(self, side) < math.inf:
-                raise ValueError(f"margin {side} is {getattr(self, side)} mm; need 0 or more")
+            if not 0 <= getattr(self, side) <= LONGEST_MM:
+                raise ValueError(
+                    f"margin {side} is {getattr(self, side)} mm; need 0 to {LONGEST_MM:g} mm"
+                )
 
     def __str__(self) -> str:
         operand = f"({self.operand})" if isinstance(self.operand, _SetOperation) else self.operand
@@ -153,7 +153,7 @@ class Margin(Expr):
 
     def resolve(self, lookup: Lookup, *, method: Method) -> Structure:
         """Return the operand grown or shrunk."""
-        return _expanded(self, self.operand.resolve(lookup, method=method))
+        return _expanded(self, self.operand.resolve(lookup, method=method), method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +232,22 @@ _SET_OPERATIONS: dict[str, type[_SetOperation]] = {
 }  # fmt: skip
 
 
-def _expanded(margin: Margin, operand: Structure) -> Structure:
-    """Return a structure grown by a margin. The only place where margins meet geometry."""
-    raise UnsupportedData(
-        f"expression {_cut(str(margin))!r}: margins in expressions are not available yet; draw the "
-        f"expanded structure of {operand.name!r} and use its name"
+def _expanded(margin: Margin, operand: Structure, method: Method) -> Structure:
+    """Return a structure grown or shrunk by a margin. The only place where margins meet geometry."""
+    sign = -1 if margin.inward else 1
+    lengths = {side: sign * getattr(margin, side) for side in _SIDES.values()}
+    try:
+        stack = expand(operand.stack, Margins(**lengths), caps=method.caps, between=method.between)
+    except GeometryError as error:
+        raise GeometryError(f"expression {_cut(str(margin))!r}: {error}") from error
+    return Structure(
+        name=str(margin),
+        stack=stack,
+        colour=operand.colour,
+        origin="derived",
+        expression=str(margin),
+        frame_uid=operand.frame_uid,
+        method=method,
     )
 
 
@@ -369,8 +380,8 @@ class _Parser:
 
     def length(self, digits: str, token: _Token) -> float:
         length = float(digits)
-        if math.isinf(length):
-            self.fail(token.position, "expected a length in mm")
+        if length > LONGEST_MM:
+            self.fail(token.position, f"expected a length in mm, at most {LONGEST_MM:g}")
         return length
 
     def operand(self, depth: int) -> Expr:
@@ -426,7 +437,7 @@ def resolve_text(
         AmbiguousStructure: the text is a name and also an expression whose names all exist.
         UnknownStructure: a name does not exist; the message suggests what may be meant.
         ExpressionSyntax: the text is neither a name nor an expression.
-        GeometryError, UnsupportedData: as :meth:`Expr.resolve`.
+        GeometryError: as :meth:`Expr.resolve`.
     """
     is_name = text in lookup_names
     try:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planeval.case import Case
-from planeval.errors import InconsistentCase
+from planeval.errors import InconsistentCase, UndecidedProtocol
 from planeval.model import Finding, Outcome, Verdict
-from planeval.model.record import EvaluationRecord
+from planeval.model.record import EvaluationRecord, Proposal
 from planeval.model.rows import Row, RowGroup
-from planeval.protocol.applicability import applies, facts_of
+from planeval.protocol.choosing import chosen, propose
 from planeval.protocol.evaluate import evaluate as judge
-from planeval.protocol.library import available
 from planeval.protocol.library import load as load_protocol
+from planeval.protocol.naming import candidates_of, protocol_names
 from planeval.protocol.reading import Protocol
-from planeval.report import html, tables
+from planeval.report import html, junit, pdf, tables
 from planeval.report.curves import curves_of
 
 if TYPE_CHECKING:
@@ -92,12 +92,34 @@ class Evaluation:
 
         return pd.read_csv(io.StringIO(self.metrics_csv()))
 
-    def publish_html(self, path: str | Path) -> None:
-        """Write the report as one self-contained file.
+    def publish_html(self, path: str | Path, *, language: str = "en") -> None:
+        """Write the report as one self-contained file; labels in English (en) or Chinese (zh).
 
         Raises :class:`~planeval.errors.ReportError` where it cannot be written.
         """
-        html.write_html(Path(path), self._record, self._case)
+        html.write_html(Path(path), self._record, self._case, language=language)
+
+    def publish_pdf(
+        self,
+        path: str | Path,
+        *,
+        paper: str = "a4",
+        language: str = "en",
+        font_paths: Sequence[Path] = (),
+    ) -> None:
+        """Write the report as PDF/A-3b with evaluation.json attached; paper is a4 or letter.
+
+        Raises :class:`~planeval.errors.ReportError` where typst (the extra ``pdf``) or a font is
+        missing, or the file cannot be written.
+        """
+        content = pdf.render_pdf(
+            self._record, self._case, paper=paper, language=language, font_paths=font_paths
+        )
+        pdf.write_pdf(Path(path), content)
+
+    def to_junit(self) -> str:
+        """Return JUnit XML: one test case per counted row or group."""
+        return junit.junit_xml(self._record)
 
     def __repr__(self) -> str:
         return f"Evaluation({self._record.protocol.id!r}, {self.verdict}: {self._record.summary})"
@@ -105,20 +127,28 @@ class Evaluation:
 
 def evaluate(
     case: Case,
-    protocol: str | Path | Protocol,
+    protocol: str | Path | Protocol | None = None,
     *,
     mapping: Mapping[str, str] | None = None,
+    aliases: Mapping[str, str] | None = None,
     child_pugh: str | None = None,
     dose_is_complete: bool = False,
+    allow_unverified: bool = False,
+    protocol_dir: Path | None = None,
 ) -> Evaluation:
-    """Judge a case by a protocol: a shipped id, a YAML file, or a loaded protocol.
+    """Judge a case by a protocol: an id, a YAML file, a loaded protocol, or the only one that fits.
 
-    ``mapping`` names structures by hand, plan name to protocol name; ``child_pugh`` such as ``A5``
+    ``mapping`` names structures by hand, plan name to protocol name; ``aliases`` does the same for
+    those of them that both the plan and the protocol have (a site's list); ``child_pugh`` such as ``A5``
     states liver function for protocols that ask for it. BEAM or FRACTION doses without an RTPLAN may
     be a part of the treatment: they are judged only where the caller says ``dose_is_complete``.
+    ``allow_unverified`` shows what limits come to that nobody has read in their source, outside the
+    verdict. ``protocol_dir`` is the folder of the site's own protocols.
 
     Raises:
         ProtocolSyntax: the protocol is not valid.
+        ProtocolError: there is no such protocol, none or several fit where none is named, or it is
+            needs-check and ``allow_unverified`` is not given.
         InconsistentCase: nobody knows whether the dose is complete.
     """
     if not dose_is_complete and any(f.code == INCOMPLETE_CODE for f in case.findings):
@@ -126,16 +156,56 @@ def evaluate(
             "without an RTPLAN nobody knows whether these beam or fraction doses are the whole "
             "treatment; export the plan, or name the dose to judge with --dose UID"
         )
-    loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
-    record = judge(case, loaded, mapping=mapping, child_pugh=child_pugh)
+    proposals: tuple[Proposal, ...] = ()
+    if protocol is None:
+        proposals = propose(case, child_pugh=child_pugh, folder=protocol_dir)
+        protocol = _only(proposals)
+    loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol, protocol_dir)
+    record = judge(
+        case,
+        loaded,
+        mapping=_known_aliases(aliases or {}, case, loaded) | dict(mapping or {}),
+        child_pugh=child_pugh,
+        allow_unverified=allow_unverified,
+        proposals=proposals,
+    )
     return Evaluation(record, case)
 
 
-def applicable_protocols(case: Case, *, child_pugh: str | None = None) -> dict[str, Outcome]:
-    """Say of every shipped protocol whether it applies to a case, and why not where it does not.
+def _known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -> dict[str, str]:
+    """Return the aliases of which both the plan and the protocol have the name."""
+    names = set(protocol_names(protocol.file))
+    rois = {roi.name for roi in candidates_of(case.data)}
+    return {plan: name for plan, name in aliases.items() if plan in rois and name in names}
 
-    PASS where its fractions, dose and liver function fit; otherwise the outcome has the reason.
+
+def _only(proposals: Sequence[Proposal]) -> str:
+    """Return the id of the chosen protocol."""
+    found = chosen(proposals)
+    if found is None:
+        raise UndecidedProtocol(
+            "no single disease set applies to this plan; choose a protocol (an id or a YAML "
+            f"file):{proposal_lines(proposals)}"
+        )
+    return found.id
+
+
+def proposal_lines(proposals: Sequence[Proposal]) -> str:
+    """Return one line for every protocol that was looked at, each with its reason."""
+    return "".join(
+        f"\n  {each.id} ({'disease set' if each.purpose == 'disease' else 'organ table'}): "
+        f"{each.outcome.reason or 'applies'}"
+        for each in proposals
+    )
+
+
+def applicable_protocols(
+    case: Case, *, child_pugh: str | None = None, protocol_dir: Path | None = None
+) -> dict[str, Outcome]:
+    """Say of every disease set whether it applies to a case, and why not where it does not.
+
+    PASS where its fractions, dose, liver function and structures fit; otherwise the outcome has the
+    reason. Organ tables are not in it: they are never chosen by themselves.
     """
-    facts = facts_of(case.prescriptions, case.dose, child_pugh)
-    shipped = (load_protocol(entry.id) for entry in available())
-    return {protocol.id: applies(protocol.file.applies, facts) for protocol in shipped}
+    proposals = propose(case, child_pugh=child_pugh, folder=protocol_dir)
+    return {each.id: each.outcome for each in proposals if each.purpose == "disease"}

@@ -9,7 +9,8 @@ from pydicom import config
 from tests.dicom_writer import CaseWriter, Roi, Rx, axial_grid, box_ring, prism
 
 from planeval.dicom import read_case, scan_folder
-from planeval.dicom.files import looks_like_dicom, open_file, quiet_pydicom
+from planeval.dicom.files import looks_like_dicom, open_file
+from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.errors import DataError, PlanevalError, UnreadableFile
 
 IMPLICIT = "1.2.840.10008.1.2"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.dicom_writer import ORIENTATIONS, CaseWriter, axial_grid, turned_grid
 
-from planeval.dicom.files import open_file, quiet_pydicom
+from planeval.dicom.files import open_file
+from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.dicom.rtdose import RelativeScale, read_dose_file
 from planeval.errors import InvalidElement, MissingElement, UnsupportedData
 

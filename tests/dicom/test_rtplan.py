@@ -3,7 +3,8 @@
 import pytest
 from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, box_ring, prism
 
-from planeval.dicom.files import open_file, quiet_pydicom
+from planeval.dicom.files import open_file
+from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.dicom.rtplan import read_plan
 
 ROIS = [Roi("PTV1", prism(box_ring(9, 9), [0, 3])), Roi("PTV2", prism(box_ring(9, 9), [0, 3]))]

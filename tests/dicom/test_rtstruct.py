@@ -14,7 +14,8 @@ from tests.dicom_writer import (
     turned_grid,
 )
 
-from planeval.dicom.files import open_file, quiet_pydicom
+from planeval.dicom.files import open_file
+from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.dicom.rtstruct import read_structure_set
 from planeval.errors import DataError, InvalidElement, MissingElement
 from planeval.geometry.stack import AXIAL

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from planeval.dicom import list_plans, read_case, scan_folder
-from planeval.dicom.files import open_file, quiet_pydicom
+from planeval.dicom.files import open_file
+from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.dicom.rtdose import read_dose_file
 from planeval.dicom.rtplan import read_plan
 from planeval.dicom.rtstruct import read_structure_set

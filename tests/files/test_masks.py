@@ -71,7 +71,7 @@ def test_descending_planes(tmp_path):
     up = axial_grid((6, 20, 20), spacing_mm=(2, 1, 1), origin_mm=(-5, -5, 0))
     down = axial_grid((6, 20, 20), offsets_mm=[0, -2, -4, -6, -8, -10], spacing_mm=(2, 1, 1),
                       origin_mm=(-5, -5, 10))  # fmt: skip
-    solid = l_shape((0, 0, 4))
+    solid = l_shape((0, 0, 2))
     assert (mask_of(solid, down)[::-1] == mask_of(solid, up)).all()
     images = [
         sitk.ReadImage(str(write_mask(tmp_path / f"{n}.nrrd", solid, grid).path))

@@ -8,7 +8,8 @@ from tests.phantoms import disc, round_stack, sphere
 
 from planeval.errors import GeometryError
 from planeval.geometry.axis import axis_part
-from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, PlaneFrame, combine, volume_cc
+from planeval.geometry.booleans import combine
+from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, PlaneFrame, volume_cc
 
 
 def capsule(z):

@@ -37,7 +37,7 @@ def test_every_cell_agrees_with_clipping(area):
     """Share and centroid of each partial cell, and the list of full cells, are those of shapely."""
     sheet = cover([Slab(-2.0, 2.0, area)], LATTICE).layers[-1].sheet
     full, partial = (
-        set(sheet.full.tolist()),
+        set(np.flatnonzero(sheet.full).tolist()),
         dict(zip(sheet.partial.tolist(), range(999_999), strict=False)),
     )
     for cell in range(LATTICE.rows * LATTICE.columns):
@@ -96,14 +96,20 @@ def test_blocks_and_pieces_are_the_same_solid():
     assert total / 1000 == pytest.approx(sum(slab.volume_cc for slab in slabs), rel=1e-12)
 
 
-def test_sorting_and_ranking_give_the_same_cells(monkeypatch):
-    """Beyond the size of the ranking table the cells are sorted instead."""
-    slab = [Slab(0.0, 1.0, AREAS["ring with a far island"])]
-    ranked = cover(slab, LATTICE)
-    monkeypatch.setattr(coverage_module, "LARGEST_RANKING", 10)
-    sorted_ = cover(slab, LATTICE)
-    assert ranked.layers[0].sheet.share.tolist() == sorted_.layers[0].sheet.share.tolist()
-    assert ranked.inside_cc == sorted_.inside_cc
+def test_polygons_covered_together_or_apart_are_the_same(monkeypatch):
+    """How many polygons are covered in one pass changes nothing."""
+    slabs = [Slab(n, n + 1.0, area) for n, area in enumerate(AREAS.values())]
+    together = cover(slabs, LATTICE)
+    monkeypatch.setattr(coverage_module, "CELLS_AT_ONCE", 2 * LATTICE.rows * LATTICE.columns)
+    apart = cover(slabs, LATTICE)
+    assert together.inside_cc == apart.inside_cc
+    for one, other in zip(together.layers, apart.layers, strict=True):
+        assert (one.full == other.full).all()
+        assert (one.sheet is None) == (other.sheet is None)
+        if one.sheet is not None and other.sheet is not None:
+            assert (one.sheet.partial == other.sheet.partial).all()
+            assert (one.sheet.share == other.sheet.share).all()
+            assert (one.sheet.outline == other.sheet.outline).all()
 
 
 def test_nothing_covers_nothing():

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import shapely
+from scipy.spatial import KDTree
 from tests.phantoms import cylinder, disc, round_stack, sphere
 
 from planeval.errors import GeometryError
@@ -52,6 +53,9 @@ def test_points_are_even_and_normals_point_outwards():
     points = surface_of(round_stack(sphere(15), 3.0, half_mm=15)).points()
     octants = (points.points_mm > 0) @ [1, 2, 4]
     assert np.bincount(octants) == pytest.approx(len(octants) / 8, rel=0.06)
+    around = surface_of(round_stack(sphere(15), 3.0, half_mm=15)).points(0.3).points_mm
+    away = KDTree(points.points_mm).query(around)[0]
+    assert away.max() < 1.6 * np.sqrt(points.area_mm2), "a hole"
     radial = points.points_mm / np.linalg.norm(points.points_mm, axis=1)[:, None]
     assert (radial * points.normals).sum(axis=1).min() > 0.9
 

@@ -162,11 +162,11 @@ def test_a_tube_in_any_direction_extends_as_much(direction, spacing):
     ("inner", "outer", "length"), [(4, 10, 5), (4, 12, 12), (10, 16, 15), (15, 22, 15)]
 )
 def test_in_a_bend_the_way_hugs_the_inner_wall(inner, outer, length):
-    """A quarter ring and more: within 0.3 % of the closed form of the taut string."""
+    """A quarter ring and more: within 0.5 % of the closed form of the taut string."""
     vessel, clot = (flat(bend(inner, outer, -0.4, stop), count=2) for stop in (4, 0))
     own = 0.4 / 2 * (outer**2 - inner**2)
     exact = 4 * (bend_area(inner, outer, length) + own) / 1000
-    assert volume_cc(vessel_part(vessel, clot, length).stack) == pytest.approx(exact, rel=3e-3)
+    assert volume_cc(vessel_part(vessel, clot, length).stack) == pytest.approx(exact, rel=5e-3)
 
 
 def test_a_quarter_torus_lies_between_its_bounds():
@@ -191,9 +191,9 @@ def test_a_quarter_torus_lies_between_its_bounds():
     assert most < 1.05 * least
 
 
-@pytest.mark.parametrize(("gap", "length"), [(5.0, 10), (5.0, 40), (1.0, 32)])
+@pytest.mark.parametrize(("gap", "length"), [(5.0, 10), (5.0, 40), (0.4, 32)])
 def test_a_hairpin_is_followed_around_its_end(gap, length):
-    """The other leg is reached around the end only, whether 5 or 1 mm beside; by visibility graph."""
+    """The other leg is reached around the end only, whether 5 or 0.4 mm beside; by visibility graph."""
     area = shapely.union_all(
         [
             shapely.box(0, 0, 40, 8),
@@ -204,7 +204,7 @@ def test_a_hairpin_is_followed_around_its_end(gap, length):
     seed = shapely.box(10, 0, 15, 8)
     part = vessel_part(flat(area, count=2), flat(seed, count=2), length)
     exact = reachable_area(area, seed, length) * 4 / 1000
-    assert volume_cc(part.stack) == pytest.approx(exact, rel=5e-3)
+    assert volume_cc(part.stack) == pytest.approx(exact, rel=8e-3)
 
 
 def test_every_branch_is_followed():
@@ -236,6 +236,15 @@ def test_a_vessel_that_is_not_connected_stays_out():
     part = vessel_part(vessel, between(-6, 6, near), 10)
     assert volume_cc(part.stack) == pytest.approx(near.area * 32 / 1000, rel=1e-3)
     assert part.left_out_cc == pytest.approx(far.area * 60 / 1000)
+
+
+def test_a_thin_wall_is_a_wall():
+    """Two tubes 0.1 mm apart, not bridged: nothing of the other one is grazed."""
+    near, far = shapely.box(0, 0, 8, 8), shapely.box(8.1, 0, 16, 8)
+    vessel = between(-21, 21, shapely.union(near, far))
+    part = vessel_part(vessel, between(-6, 6, near), 7.3, bridge_mm=0)
+    assert volume_cc(part.stack) == pytest.approx(64 * 26.6 / 1000, rel=2e-3)
+    assert volume_cc(combine(part.stack, between(-21, 21, far), shapely.intersection)) == 0
 
 
 def test_a_tumour_beside_another_vessel_does_not_extend_there():
@@ -373,3 +382,18 @@ def test_laws(first, more, size, mode):
     assert volume_cc(parts[0]) == pytest.approx(volume_cc(share))
     for small, large in pairwise(parts):
         assert volume_cc(combine(small, large, shapely.difference)) < 1e-3 * volume_cc(large)
+
+
+def test_a_far_branch_in_the_planes_of_the_seed_stays_out():
+    """Two legs of a U in the same planes: where the seed fills one, the other is far along the lumen.
+
+    The nodes lie around the seed only; a part of the plane that they do not reach is not near.
+    """
+    near, far = disc(5, (0, 0), 48), disc(5, (90, 0), 48)
+    floor = shapely.union(shapely.union(near, far), shapely.box(0, -3, 90, 3))
+    planes = [DrawnPlane(2.0 * k, floor if k < 3 else near | far) for k in range(25)]
+    seed = PlanarStack(AXIAL, [DrawnPlane(2.0 * k, near) for k in range(15, 25)], spacing_mm=2.0)
+    part = vessel_part(PlanarStack(AXIAL, planes), seed, 10).stack
+    reach = max(slab.area.bounds[2] for slab in part.slabs())
+    assert reach == pytest.approx(5, abs=0.1)
+    assert volume_cc(part) == pytest.approx(np.pi * 25 * (20 + 10) / 1000, rel=0.02)

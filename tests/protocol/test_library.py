@@ -15,12 +15,23 @@ from planeval.protocol.schema import json_schema
 
 BODY = 'constraints:\n  - {id: a, for_each: target, kind: information, metric: "Mean[Gy]"}\n'
 IDS = ["hcc-zhai2025", "hcc-zhai2025-5fx"]
+ORGAN_TABLES = [
+    "hytec-liver-metastases", "hytec-liver-primary", "quantec-abdomen", "rtog1112-liver",
+    "tg101-1fx", "tg101-3fx", "tg101-5fx", "uksabr2022-liver",
+]  # fmt: skip
 
 
 def test_what_is_shipped():
-    """Two sets, by the id that is also their file's name; none claims a review it has not had."""
-    assert [entry.id for entry in library.available()] == IDS
-    assert {entry.review for entry in library.available()} == {"draft"}
+    """By the id that is also the file's name; none claims a review it has not had."""
+    entries = {entry.id: entry for entry in library.available()}
+    assert list(entries) == [*IDS, *ORGAN_TABLES]
+    assert {name for name, entry in entries.items() if entry.purpose == "disease"} == set(IDS)
+    assert {name for name, entry in entries.items() if entry.review == "needs-check"} == {
+        "rtog1112-liver",
+        "uksabr2022-liver",
+    }
+    assert {entry.review for entry in entries.values()} == {"draft", "needs-check"}
+    assert {entry.origin for entry in entries.values()} == {"shipped"}
 
 
 def test_the_conventional_set():
@@ -88,9 +99,7 @@ def test_a_file_is_loaded_by_its_path(tmp_path: Path):
 
 def test_an_unknown_id_lists_what_there_is():
     """With the nearest one."""
-    with pytest.raises(
-        ProtocolError, match=r"shipped are hcc-zhai2025, .*did you mean hcc-zhai2025"
-    ):
+    with pytest.raises(ProtocolError, match=r"there are hcc-zhai2025, .*did you mean hcc-zhai2025"):
         library.load("hcc-zhai2052")
 
 

@@ -30,6 +30,7 @@ from planeval.model import (
 )
 from planeval.model.record import (
     Attention,
+    CheckItem,
     Conversion,
     DoseSummary,
     EvaluationRecord,
@@ -37,6 +38,7 @@ from planeval.model.record import (
     PlanSummary,
     PointRow,
     PrescriptionRow,
+    Proposal,
     ProtocolSummary,
     Provenance,
     SourceNote,
@@ -208,7 +210,11 @@ def rows() -> tuple[Row | RowGroup, ...]:
         "liver", RowKind.RECOMMENDATION, GroupMode.ANY, (mean, inner),
         Outcome(Status.ACCEPTABLE, near_limit=True), "Liver: mean or spared volume", "z",
     )  # fmt: skip
-    return (good, liver, colon, cut, gone, reference)
+    recalled = row(
+        "Gallbladder", "Max[Gy]", Value.of(40.0, Unit.GY), Status.PASS, evidence="check",
+        per_protocol=limit("<=", 55), in_verdict=False,
+    )  # fmt: skip
+    return (good, liver, colon, cut, gone, reference, recalled)
 
 
 def information() -> tuple[Row, ...]:
@@ -278,6 +284,8 @@ def record(**changes) -> EvaluationRecord:
                     "the mean dose\n  of the liver minus GTV", "quoted",
                 ),
             ),
+            "disease", "site-override", ("tg101-5fx 1.0 (shipped), sha256 " + "c" * 64,),
+            (CheckItem("phase", "Is the planning phase the arterial one?", ("look",), "z"),),
         ),
         verdict=Verdict.FAIL,
         summary="Constraint compliance: limits: 1 pass, 1 fail, 1 not evaluable",
@@ -307,6 +315,14 @@ def record(**changes) -> EvaluationRecord:
             ("1.2.840.10008.2.55667788",), "1.2.5", "1.2.6", "1.2.7", "1.2.8",
             (Source("RTDOSE", "RD.dcm", "1.2.9", "b" * 64, "", "20240115", "planeval"),),
             (("map", "CTV肝=CTV"),),
+        ),
+        proposals=(
+            Proposal("hcc-test", "HCC, a test", "disease", "draft", Outcome(Status.PASS), True),
+            Proposal("tg101-5fx", "TG-101", "organs", "draft", Outcome(Status.PASS)),
+            Proposal(
+                "other", "Another", "disease", "draft",
+                Outcome(Status.NOT_APPLICABLE, "25 fractions; for 5 fractions only"),
+            ),
         ),
     )  # fmt: skip
     return replace(made, **changes)

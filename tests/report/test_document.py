@@ -22,7 +22,7 @@ def test_rows_stand_under_their_organ_in_protocol_order():
     """Liver - GTV is a liver row; the reference row joins the esophagus."""
     sections = constraint_sections(record())
     assert [section.organ for section in sections] == [
-        "Esophagus", "Liver", "Colon", "Stomach", "Kidney_L",
+        "Esophagus", "Liver", "Colon", "Stomach", "Kidney_L", "Gallbladder",
     ]  # fmt: skip
     assert [line.metric for line in sections[0].lines] == ["Max[Gy]", "V32Gy[cc]"]
 

@@ -250,3 +250,23 @@ def test_a_report_that_cannot_be_written_is_an_error(tmp_path):
     """The message names the file and what to do."""
     with pytest.raises(ReportError, match=r"'r\.html' cannot be written.*choose a folder"):
         write_html(tmp_path / "missing" / "r.html", record())
+
+
+def test_why_this_protocol_and_which_others(page):
+    """The choice, its reasons, the organ table that fits, and the site's override are said."""
+    assert "Chosen by itself: the only disease set that applies" in page.words
+    assert "not asked for: tg101-5fx" in page.words
+    assert "25 fractions; for 5 fractions only" in page.words
+    assert "disease set, the site's own, in place of the shipped one" in page.words
+    assert "tg101-5fx 1.0 (shipped), sha256 " + "c" * 64 in page.words
+
+
+def test_questions_for_a_person_have_boxes(page):
+    """Yes and no, and the statement that they never count."""
+    assert "☐ ☐ Is the planning phase the arterial one?" in page.words.replace("☐☐", "☐ ☐ ")
+    assert "never part of the verdict" in page.words
+
+
+def test_an_unverified_limit_is_marked(page):
+    """The row says so beside its metric, whatever its outcome."""
+    assert "UNVERIFIED limit, not in the verdict" in page.words

@@ -8,7 +8,7 @@ import pytest
 from tests.sums.conftest import first_dose, rigid, second_dose, write
 
 import planeval as pe
-from planeval.dicom import write_dose_file
+from planeval.dicom.write_dose import write_dose_file
 from planeval.dose.summation import common_grid, resampled
 from planeval.errors import GeometryError, InconsistentCase, ReportError
 from planeval.geometry.grid import Grid

@@ -88,7 +88,9 @@ def test_moved_moves(frame):
     assert np.subtract(centroid_mm(shifted), centroid_mm(solid)) == pytest.approx([1, -2, 3.5])
     assert shifted.volume_cc == pytest.approx(solid.volume_cc)
     slabs = Structure("S", PlanarStack(frame, slabs=solid.stack.slabs()))
-    assert moved(slabs, (1.0, -2.0, 3.5), "m").volume_cc == pytest.approx(solid.volume_cc)
+    again = moved(slabs, (1.0, -2.0, 3.5), "m")
+    assert again.volume_cc == pytest.approx(solid.volume_cc)
+    assert centroid_mm(again) == pytest.approx(centroid_mm(shifted))
 
 
 def test_van_herk_against_the_closed_form():

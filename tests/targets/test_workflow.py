@@ -60,7 +60,7 @@ def test_hepatic_ctv_is_shell_and_lumen(hepatic):
     assert low[0] == pytest.approx(-13, abs=0.1)  # ball of 8 + 5
     reach = 5 + 15  # the thrombus ends at 5 mm; the ball's share of the lumen ends before
     assert (low[2], high[2]) == pytest.approx((-reach, reach), abs=0.6)
-    assert high[0] == pytest.approx(9.2 + 4 + 5, abs=0.1)  # around the thrombus the shell
+    assert high[0] == pytest.approx(9.2 + 4 + 5, abs=0.2)  # around the thrombus the shell
     for inner in HEPATIC.values():
         if inner is not VESSEL:
             assert cut_cc(inner, ctv) == pytest.approx(0, abs=1e-4)

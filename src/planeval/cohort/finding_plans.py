@@ -13,17 +13,9 @@ from pathlib import Path
 
 from planeval.cohort.courses import Approval, choose, course_id
 from planeval.cohort.planfile import Code, CohortPlan, error_code, raw_case_id
-from planeval.dicom import (
-    Entry,
-    FolderIndex,
-    PlanEntry,
-    PlanHeader,
-    list_plans,
-    read_plan_header,
-    read_roi_names,
-    same_content,
-    scan_folder,
-)
+from planeval.dicom import Entry, FolderIndex, PlanEntry, list_plans, scan_folder
+from planeval.dicom.plan_header import PlanHeader, read_plan_header, read_roi_names
+from planeval.dicom.same_content import same_content
 from planeval.dicom.selection import Choice, Selection, select
 from planeval.errors import DataError, UnreadableFile
 from planeval.model import Finding, Severity

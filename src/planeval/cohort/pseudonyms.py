@@ -19,7 +19,7 @@ from typing import Any
 
 from planeval.cohort.planfile import CohortPlan
 from planeval.cohort.tables import TABLES, Role
-from planeval.dicom import identifying_texts
+from planeval.dicom.plan_header import identifying_texts
 from planeval.errors import DataError, ReportError
 from planeval.report.text import date_text, visible
 

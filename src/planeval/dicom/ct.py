@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dicom.codes import finding
-from planeval.dicom.files import open_file, quiet_pydicom
+from planeval.dicom.files import open_file
 from planeval.dicom.index import Entry, SliceGeometry
 from planeval.dicom.pixels import stored_pixels
 from planeval.errors import GeometryError, InconsistentCase, UnreadableFile
-from planeval.geometry.grid import Grid
+from planeval.geometry.grid import Grid, usual_step
 from planeval.geometry.stack import PARALLEL_TOLERANCE
 from planeval.model import Finding, Image
 
@@ -86,7 +86,6 @@ def _volume(
     return chosen, grid
 
 
-@quiet_pydicom()
 def read_hu(paths: tuple[Path, ...], grid: Grid) -> NDArray[np.int16]:
     """Read the Hounsfield units of slices, shape (k, j, i); each must lie where the grid says.
 
@@ -206,9 +205,10 @@ def _report_slices(
     slices: Sequence[Entry], referenced: Set[str], where: str, findings: list[Finding]
 ) -> None:
     """Report missing, irregular and unreferenced slices."""
-    steps = np.diff(_heights(slices))
+    heights = _heights(slices)
+    steps = np.diff(heights)
     if len(steps):
-        usual = float(np.median(steps))
+        usual = usual_step(heights)
         ratio = steps / usual
         missing = int(np.round(ratio - 1)[ratio > 1.5].sum())
         if missing:

@@ -60,11 +60,11 @@ def parse_numbers(text: bytes) -> NDArray[np.float64] | None:
 def _parse_block(text: bytes) -> NDArray[np.float64] | None:
     """Parse one block: plain decimals together, the others one by one."""
     padded = b"0" * (2 * _WORD) + text + b"\\"
-    characters = np.frombuffer(padded, dtype=np.uint8)[2 * _WORD :]
-    ends = np.flatnonzero(characters == _SEPARATOR)
+    padded += b"0" * (2 * _WORD - len(padded) % _WORD)
+    characters = np.frombuffer(padded, dtype=np.uint8)[2 * _WORD :][: len(text) + 1]
+    points, ends = _points_and_ends(characters)
     starts = np.concatenate([[0], ends[:-1] + 1])
     is_negative = characters[starts] == _MINUS
-    points = _points_or_ends(np.flatnonzero(characters == _POINT), starts, ends)
     before = points - starts - is_negative
     behind = np.maximum(ends - points - 1, 0)
     is_plain = (before >= 0) & (before + behind >= 1) & (before + behind <= _MOST_DIGITS)
@@ -74,7 +74,7 @@ def _parse_block(text: bytes) -> NDArray[np.float64] | None:
         is_plain &= ~_has_others(is_digit, starts[is_negative], points, ends)
     if not is_plain.all():
         before, behind = np.where(is_plain, before, 0), np.where(is_plain, behind, 0)
-    words = np.ndarray((len(padded) - _WORD + 1,), "<u8", padded, strides=(1,))
+    words = np.frombuffer(padded, dtype="<u8")
     whole = _integers(words, points + 2 * _WORD, before) * _TENS[behind]
     whole += _integers(words, ends + 2 * _WORD, behind)
     values = np.asarray(whole.astype(np.float64) / _TENS[behind])
@@ -87,13 +87,16 @@ def _parse_block(text: bytes) -> NDArray[np.float64] | None:
     return values
 
 
-def _points_or_ends(points: Positions, starts: Positions, ends: Positions) -> Positions:
-    """Return where the whole part of each number ends: at its point, or at its end without one."""
-    if len(points) == len(ends) and bool(((starts <= points) & (points < ends)).all()):
-        return points
-    found = ends.copy()
-    found[np.searchsorted(ends, points)] = points
-    return found
+def _points_and_ends(characters: NDArray[np.uint8]) -> tuple[Positions, Positions]:
+    """Return where the whole part and the text of each number end; both are one without a point."""
+    marks = np.flatnonzero((characters == _SEPARATOR) | (characters == _POINT))
+    is_end = characters[marks] == _SEPARATOR
+    ends = marks[np.flatnonzero(is_end)]
+    points = ends.copy()
+    at = np.flatnonzero(~is_end)
+    # as many ends lie before a point as marks that are not points
+    points[at - np.arange(len(at))] = marks[at]
+    return points, ends
 
 
 def _has_others(
@@ -111,12 +114,18 @@ def _has_others(
 def _integers(words: Words, stops: Positions, counts: Positions) -> Words:
     """Return the integers that the ``counts`` digits before each stop spell.
 
-    ``words[p]`` holds the eight characters from position p on, the first in its lowest byte. Digits
-    beyond the last eight are a second word, for the numbers that have them.
+    ``words`` are the text's words of eight characters, the first in the lowest byte. Digits beyond
+    the last eight are a second word, for the numbers that have them.
     """
-    near = np.minimum(counts, _WORD)
-    spare = (8 * (_WORD - near)).astype(np.uint64)
-    found = (words[stops - _WORD] >> spare) << spare
+    # the eight characters before a stop: the end of one word and the start of the next
+    start = stops - _WORD
+    first, within = start >> 3, start & 7
+    low = (8 * within).astype(np.uint64)
+    found: Words = words[first] >> low
+    found |= words[first + 1] << (np.uint64(8 * _WORD) - low)
+    spare = (8 * (_WORD - np.minimum(counts, _WORD))).astype(np.uint64)
+    found >>= spare
+    found <<= spare
     for mask, factor, shift in _STEPS:
         found &= mask
         found *= factor

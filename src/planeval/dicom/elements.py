@@ -1,49 +1,30 @@
 """Typed access to DICOM elements: values with the place they came from, or an error that names it.
 
-Values are decoded here from the raw bytes that pydicom keeps, not through its value classes: those
-build a Python object per number and reject what a clinic's files contain. Only sequences are parsed
-by pydicom. DICOM text is untrusted and is handed on as it is, apart from padding.
+Values are decoded here from the stored bytes, not through pydicom's value classes: those build a
+Python object per number and reject what a clinic's files contain. DICOM text is untrusted and is
+handed on as it is, apart from padding.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import struct
-import zlib
 from dataclasses import dataclass, field
-from typing import Any
 
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag, Tag
-
+from planeval.dicom.keywords import spelled, tag_of, vr_of
+from planeval.dicom.pydicom_datasets import PYDICOM_FAILURES, quiet_pydicom
+from planeval.dicom.stored import BINARY_CODES, Elements, Stored
 from planeval.errors import InvalidElement, MissingElement, UnreadableFile
 
-__all__ = ["PYDICOM_FAILURES", "Item", "TextProblems", "unreadable"]
+__all__ = ["Item", "TextProblems", "unreadable"]
 
-PYDICOM_FAILURES = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    MemoryError,
-    NameError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom raises on bytes that it cannot make sense of (NameError: from a cut file)."""
-
-_BINARY = {"US": "H", "SS": "h", "UL": "L", "SL": "l"}
+_COMMON_ENCODINGS = {
+    "ISO_IR 6": "iso8859",
+    "ISO_IR 100": "latin_1",
+    "ISO_IR 192": "utf8",
+    "GB18030": "gb18030",
+    "GBK": "gbk",
+}
 _PADDING = b"\0 \t\r\n"
 _TEXT_DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C}
 
@@ -60,13 +41,13 @@ class TextProblems:
 class Item:
     """A dataset or sequence item that knows where it is: ``place`` opens every error message."""
 
-    dataset: Dataset
+    dataset: Elements
     place: str
     encodings: tuple[str, ...] | None = None
     problems: TextProblems = field(default_factory=TextProblems)
 
     @classmethod
-    def root(cls, dataset: Dataset, place: str) -> Item:
+    def root(cls, dataset: Elements, place: str) -> Item:
         """Wrap the dataset of a file and take over its character set."""
         item = cls(dataset, place)
         names = item.texts("SpecificCharacterSet")
@@ -74,11 +55,12 @@ class Item:
 
     def has(self, keyword: str) -> bool:
         """Whether the element is there, even if empty."""
-        return _tag(keyword) in self.dataset
+        return tag_of(keyword) in self.dataset
 
     def raw(self, keyword: str) -> bytes:
         """Return the element's bytes as stored, empty where it is absent."""
-        return _stored(self._element(keyword))
+        element = self._element(keyword)
+        return b"" if element is None else element.value
 
     def text(self, keyword: str) -> str:
         """Return the element's text without padding, empty where it is absent."""
@@ -99,10 +81,10 @@ class Item:
         element = self._element(keyword)
         if element is None:
             return ()
-        code = _BINARY.get(_known_vr(keyword) if element.VR in (None, "UN") else str(element.VR))
+        code = BINARY_CODES.get(vr_of(keyword) if element.vr in (None, "UN") else element.vr)
         if code is not None:
             return self._binary(keyword, element, code)
-        raw = _stored(element).strip(_PADDING)
+        raw = element.value.strip(_PADDING)
         if not raw:
             return ()
         try:
@@ -141,18 +123,16 @@ class Item:
 
     def items(self, keyword: str) -> list[Item]:
         """Return the items of a sequence, empty where it is absent."""
-        tag = _tag(keyword)
+        tag = tag_of(keyword)
         if tag not in self.dataset:
             return []
         try:
-            value = self.dataset[tag].value
+            found = self.dataset.items(tag)
         except PYDICOM_FAILURES as error:
             raise self._invalid(keyword, error) from error
-        if value is None or value == b"":
-            return []
-        if isinstance(value, (bytes, str)):
+        if found is None:
             raise self._invalid(keyword, "not a sequence of items")
-        return [self._child(dataset) for dataset in value]
+        return [self._child(dataset) for dataset in found]
 
     def first(self, keyword: str) -> Item | None:
         """Return the first item of a sequence, None where there is none."""
@@ -187,7 +167,7 @@ class Item:
     def missing(self, keyword: str) -> MissingElement:
         """Make the error for an element that the answer depends on."""
         return MissingElement(
-            f"{self.place}: {_spelled(keyword)} is absent or empty; "
+            f"{self.place}: {spelled(keyword)} is absent or empty; "
             "export the file again with it, the answer depends on it"
         )
 
@@ -196,37 +176,31 @@ class Item:
         return self._invalid(keyword, found)
 
     def _invalid(self, keyword: str, found: object) -> InvalidElement:
-        return InvalidElement(f"{self.place}: {_spelled(keyword)} cannot be read: {found}")
+        return InvalidElement(f"{self.place}: {spelled(keyword)} cannot be read: {found}")
 
-    def _child(self, dataset: Dataset) -> Item:
+    def _child(self, dataset: Elements) -> Item:
         """Wrap an item of a sequence; it may have a character set of its own."""
         child = Item(dataset, self.place, self.encodings, self.problems)
-        if _tag("SpecificCharacterSet") not in dataset:
+        if tag_of("SpecificCharacterSet") not in dataset:
             return child
         own = _python_encodings(child.texts("SpecificCharacterSet"))
         return Item(dataset, self.place, own, self.problems)
 
-    def _element(self, keyword: str) -> Any:
-        """Return pydicom's element, raw as a rule, None where it is absent."""
-        tag = _tag(keyword)
-        if tag not in self.dataset:
-            return None
+    def _element(self, keyword: str) -> Stored | None:
+        """Return the stored element, None where it is absent."""
         try:
-            return self.dataset.get_item(tag)
+            return self.dataset.stored(tag_of(keyword))
         except PYDICOM_FAILURES as error:
             raise self._invalid(keyword, error) from error
 
-    def _binary(self, keyword: str, element: Any, code: str) -> tuple[float, ...]:
+    def _binary(self, keyword: str, element: Stored, code: str) -> tuple[float, ...]:
         """Decode a binary number by its VR."""
-        value = element.value
-        if not isinstance(value, bytes):
-            values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
-            return tuple(float(v) for v in values if v is not None)
         size = struct.calcsize(f"<{code}")
-        if len(value) % size:
-            raise self._invalid(keyword, f"{len(value)} bytes for numbers of {size} bytes")
-        order = "<" if getattr(element, "is_little_endian", True) else ">"
-        return tuple(float(v) for v in struct.unpack(f"{order}{len(value) // size}{code}", value))
+        if len(element.value) % size:
+            raise self._invalid(keyword, f"{len(element.value)} bytes for numbers of {size} bytes")
+        order = "<" if element.is_little_endian else ">"
+        count = len(element.value) // size
+        return tuple(float(v) for v in struct.unpack(f"{order}{count}{code}", element.value))
 
     def _decoded(self, keyword: str, raw: bytes) -> str:
         """Decode text by the declared character set; say so where that fails or is not declared."""
@@ -239,7 +213,7 @@ class Item:
             except UnicodeDecodeError:
                 return raw.decode("latin-1")
         try:
-            text = str(decode_bytes(raw, list(self.encodings), _TEXT_DELIMITERS))
+            text = _decoded_text(raw, self.encodings)
         except PYDICOM_FAILURES:
             text = raw.decode("latin-1")
             self.problems.undecodable.append(keyword)
@@ -249,49 +223,33 @@ class Item:
         return text
 
 
+def _decoded_text(raw: bytes, encodings: tuple[str, ...]) -> str:
+    """Decode text; what its only character set cannot decode becomes a replacement character."""
+    if b"\x1b" not in raw:
+        return raw.decode(encodings[0], "replace")
+    from pydicom.charset import decode_bytes  # noqa: PLC0415 - code extensions are rare
+
+    with quiet_pydicom():
+        return str(decode_bytes(raw, list(encodings), _TEXT_DELIMITERS))
+
+
 def _python_encodings(names: tuple[str, ...]) -> tuple[str, ...] | None:
     """Translate SpecificCharacterSet, None where it is absent or names nothing known."""
     if not any(names):
         return None
+    if len(names) == 1 and names[0] in _COMMON_ENCODINGS:
+        return (_COMMON_ENCODINGS[names[0]],)
+    from pydicom.charset import convert_encodings  # noqa: PLC0415 - other sets are rare
+
     try:
-        found = tuple(convert_encodings(list(names)))
+        with quiet_pydicom():
+            found = tuple(convert_encodings(list(names)))
     except PYDICOM_FAILURES:
         return None
     known_default = any(name in ("", "ISO_IR 6", "ISO 2022 IR 6", "ISO_IR 100") for name in names)
     if found == ("iso8859",) and not known_default:
         return None
     return found
-
-
-def _stored(element: Any) -> bytes:
-    """Return an element's bytes; pydicom has converted a few, whose text is as good."""
-    value = None if element is None else element.value
-    if value is None:
-        return b""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, (MultiValue, list, tuple)):
-        return b"\\".join(str(part).encode() for part in value)
-    return str(value).encode()
-
-
-@functools.cache
-def _tag(keyword: str) -> BaseTag:
-    tag = tag_for_keyword(keyword)
-    if tag is None:
-        raise ValueError(f"{keyword} is not a DICOM keyword")
-    return Tag(tag)
-
-
-@functools.cache
-def _known_vr(keyword: str) -> str:
-    return str(dictionary_VR(_tag(keyword)))
-
-
-def _spelled(keyword: str) -> str:
-    """Spell an element as keyword and tag, for messages."""
-    tag = _tag(keyword)
-    return f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def unreadable(place: str, error: object) -> UnreadableFile:

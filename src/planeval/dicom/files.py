@@ -7,23 +7,28 @@ plausible element of group 0002 or 0008 (files exported without preamble).
 from __future__ import annotations
 
 import hashlib
-import logging
 import struct
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydicom import config
-from pydicom.filereader import dcmread, read_partial
-from pydicom.tag import BaseTag
-
-from planeval.dicom.elements import PYDICOM_FAILURES, Item, unreadable
+from planeval.dicom.elements import Item, unreadable
+from planeval.dicom.plain import CutOff, NotPlain, PlainDataset, plain_file, plain_header
+from planeval.dicom.pydicom_datasets import (
+    PYDICOM_FAILURES,
+    PydicomDataset,
+    header_by_pydicom,
+    parse_by_pydicom,
+)
 from planeval.errors import UnreadableFile
 
-__all__ = ["DicomFile", "looks_like_dicom", "open_file", "open_header", "quiet_pydicom"]
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["DicomFile", "looks_like_dicom", "open_file", "open_header"]
+
+_HEADER_BYTES = 1 << 13
+"""What is read of a file first: the header of an image slice fits; for others it grows."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _VR_PAIRS = frozenset(
@@ -40,25 +45,6 @@ class DicomFile:
     root: Item
     digest: str
     syntax: str
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings and log lines off the terminal, and its value checks off.
-
-    What matters in them is found and reported by the readers themselves.
-    """
-    logger = logging.getLogger("pydicom")
-    level, mode = logger.level, config.settings.reading_validation_mode
-    logger.setLevel(logging.CRITICAL + 1)
-    config.settings.reading_validation_mode = config.IGNORE
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-        config.settings.reading_validation_mode = mode
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -90,20 +76,27 @@ def open_file(path: Path, name: str) -> DicomFile:
         content = path.read_bytes()
     except OSError as error:
         raise UnreadableFile(f"{name}: cannot be opened ({error.strerror})") from error
-    has_mark = content[128:132] == b"DICM"
+    dataset, syntax = _parsed(content, name)
+    digest = hashlib.sha256(content).hexdigest()
+    return DicomFile(path, name, Item.root(dataset, name), digest, syntax)
+
+
+def _parsed(content: bytes, name: str) -> tuple[PlainDataset | PydicomDataset, str]:
+    """Parse a whole file: its dataset and transfer syntax."""
+    try:
+        return plain_file(content)
+    except NotPlain:
+        has_mark = content[128:132] == b"DICM"
     if not has_mark and not looks_like_dicom(content[:132]):
         raise UnreadableFile(f"{name}: not a DICOM file")
     try:
-        dataset = dcmread(BytesIO(content), force=not has_mark)
+        dataset = parse_by_pydicom(content, has_mark=has_mark)
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
     except PYDICOM_FAILURES as error:
         raise unreadable(name, error) from error
-    if not syntax:
-        syntax = _guessed_syntax(dataset.original_encoding)
     _refuse_cut_values(dataset, name)
     _refuse_cut_sequence(dataset, content, name)
-    digest = hashlib.sha256(content).hexdigest()
-    return DicomFile(path, name, Item.root(dataset, name), digest, syntax)
+    return PydicomDataset(dataset), syntax or _guessed_syntax(dataset.original_encoding)
 
 
 def open_header(path: Path, name: str, tags: list[int], stop_at: int) -> Item:
@@ -111,20 +104,24 @@ def open_header(path: Path, name: str, tags: list[int], stop_at: int) -> Item:
 
     Raises :class:`UnreadableFile`, never a pydicom error.
     """
-
-    def reached(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        return int(tag) >= stop_at
-
     try:
         with path.open("rb") as file:
-            has_mark = file.read(132)[128:] == b"DICM"
+            start = file.read(_HEADER_BYTES)
+            is_whole = len(start) < _HEADER_BYTES
+            while True:
+                try:
+                    return Item.root(plain_header(start, stop_at, is_whole=is_whole), name)
+                except CutOff:
+                    if is_whole:
+                        break
+                except NotPlain:
+                    break
+                more = file.read(7 * len(start))
+                is_whole = len(more) < 7 * len(start)
+                start += more
             file.seek(0)
-            dataset = read_partial(
-                file,
-                stop_when=reached,
-                force=not has_mark,
-                specific_tags=tags,
-            )
+            has_mark = start[128:132] == b"DICM"
+            dataset = header_by_pydicom(file, has_mark=has_mark, tags=tags, stop_at=stop_at)
     except PYDICOM_FAILURES as error:
         raise unreadable(name, error) from error
     return Item.root(dataset, name)
@@ -138,9 +135,9 @@ def _guessed_syntax(encoding: tuple[bool | None, bool | None]) -> str:
     return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
 
 
-def _refuse_cut_values(dataset: object, name: str) -> None:
+def _refuse_cut_values(dataset: Dataset, name: str) -> None:
     """Refuse a file that ends within an element: pydicom hands out what is left of it."""
-    for element in dataset._dict.values():  # type: ignore[attr-defined]
+    for element in dataset._dict.values():
         length, value = getattr(element, "length", None), element.value
         if length in (None, UNDEFINED_LENGTH) or not isinstance(value, bytes):
             continue
@@ -151,13 +148,13 @@ def _refuse_cut_values(dataset: object, name: str) -> None:
             )
 
 
-def _refuse_cut_sequence(dataset: object, content: bytes, name: str) -> None:
+def _refuse_cut_sequence(dataset: Dataset, content: bytes, name: str) -> None:
     """Refuse a file that ends within a sequence of undefined length.
 
     pydicom takes the end of the file for the end of the sequence; a complete file that ends with
     such a sequence ends with its delimitation item (FFFE,E0DD).
     """
-    elements = dataset._dict  # type: ignore[attr-defined]
+    elements = dataset._dict
     if not elements or not getattr(elements[max(elements)], "is_undefined_length", False):
         return
     if content[-8:] not in (b"\xfe\xff\xdd\xe0\0\0\0\0", b"\xff\xfe\xe0\xdd\0\0\0\0"):

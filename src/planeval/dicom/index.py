@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydicom.datadict import tag_for_keyword
-
 from planeval.dicom.codes import finding
 from planeval.dicom.elements import Item
-from planeval.dicom.files import looks_like_dicom, open_header, quiet_pydicom
+from planeval.dicom.files import looks_like_dicom, open_header
+from planeval.dicom.keywords import tag_of
 from planeval.errors import DataError, UnreadableFile
 from planeval.model import Finding
 
@@ -69,7 +68,7 @@ _KEYWORDS = [
     "RTPlanDate",
     "ApprovalStatus",
 ]
-_TAGS = [tag for tag in map(tag_for_keyword, _KEYWORDS) if tag is not None]
+_TAGS = [tag_of(keyword) for keyword in _KEYWORDS]
 
 _STOP_AT = 0x50000000
 _STOP_AT_IN_STRUCTURES = 0x30060021
@@ -140,7 +139,6 @@ class FolderIndex:
         return tuple(entry for entry in self.entries if entry.kind == kind)
 
 
-@quiet_pydicom()
 def scan_folder(*paths: Path | str) -> FolderIndex:
     """Index the DICOM objects of folders (with everything below them) and files.
 

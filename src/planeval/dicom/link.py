@@ -9,7 +9,7 @@ from pathlib import Path
 from planeval.dicom.codes import finding
 from planeval.dicom.ct import build_image
 from planeval.dicom.dose_set import LoadedDose, choose_doses, load_dose
-from planeval.dicom.files import DicomFile, open_file, quiet_pydicom
+from planeval.dicom.files import DicomFile, open_file
 from planeval.dicom.index import Entry, FolderIndex
 from planeval.dicom.rtdose import RelativeScale
 from planeval.dicom.rtplan import read_plan
@@ -38,7 +38,6 @@ __all__ = ["read_case"]
 Selector = str | Path | None
 
 
-@quiet_pydicom()
 def read_case(
     index: FolderIndex,
     *,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planeval.dicom.elements import PYDICOM_FAILURES
 from planeval.dicom.files import DicomFile
+from planeval.dicom.pydicom_datasets import PYDICOM_FAILURES, PydicomDataset, quiet_pydicom
 from planeval.errors import UnreadableFile, UnsupportedData
 
 __all__ = ["stored_pixels"]
@@ -53,8 +53,12 @@ def stored_pixels(file: DicomFile, shape: tuple[int, ...]) -> NDArray[np.integer
 
 def _decoded(file: DicomFile, shape: tuple[int, ...]) -> NDArray[np.integer]:
     """Decode compressed pixel data with the decoders that pydicom finds."""
+    dataset = file.root.dataset
     try:
-        values = np.asarray(file.root.dataset.pixel_array)
+        if not isinstance(dataset, PydicomDataset):
+            raise UnreadableFile(f"{file.name}: its PixelData is not encapsulated")
+        with quiet_pydicom():
+            values = np.asarray(dataset.dataset.pixel_array)
     except PYDICOM_FAILURES as error:
         raise UnreadableFile(
             f"{file.name}: PixelData in transfer syntax {file.syntax} cannot be decoded here "

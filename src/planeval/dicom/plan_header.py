@@ -8,19 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.datadict import tag_for_keyword
-
 from planeval.dicom.elements import Item
-from planeval.dicom.files import open_header, quiet_pydicom
+from planeval.dicom.files import open_header
+from planeval.dicom.keywords import tag_of
 
 __all__ = ["PlanHeader", "identifying_texts", "read_plan_header", "read_roi_names"]
 
 
 def _tags(*keywords: str) -> list[int]:
-    return [tag for tag in map(tag_for_keyword, keywords) if tag is not None]
+    return [tag_of(keyword) for keyword in keywords]
 
 
-_PLAN_TAGS = _tags(
+_PLAN_KEYWORDS = (
     "SOPInstanceUID",
     "ApprovalStatus",
     "PlanIntent",
@@ -31,7 +30,7 @@ _PLAN_TAGS = _tags(
     "FractionGroupSequence",
     "ReferencedRTPlanSequence",
 )
-_ROI_TAGS = _tags("StructureSetROISequence")
+_ROI_KEYWORDS = ("StructureSetROISequence",)
 _PERSON_KEYWORDS = (
     "PatientName",
     "OtherPatientNames",
@@ -57,7 +56,6 @@ _OTHER_KEYWORDS = (
     "InstitutionAddress",
     "InstitutionalDepartmentName",
 )
-_PERSON_TAGS = _tags(*_PERSON_KEYWORDS, *_OTHER_KEYWORDS, "OtherPatientIDsSequence")
 
 _BEFORE_PIXELS = 0x50000000
 _AFTER_ROI_NAMES = 0x30060021
@@ -82,10 +80,9 @@ class PlanHeader:
     verifies: tuple[str, ...] = ()
 
 
-@quiet_pydicom()
 def read_plan_header(path: Path, name: str) -> PlanHeader:
     """Read the role of an RTPLAN. Raises :class:`~planeval.errors.DataError`."""
-    root = open_header(path, name, _PLAN_TAGS, _BEFORE_PIXELS)
+    root = open_header(path, name, _tags(*_PLAN_KEYWORDS), _BEFORE_PIXELS)
     counts = [
         group.integer("NumberOfFractionsPlanned") for group in root.items("FractionGroupSequence")
     ]
@@ -105,10 +102,9 @@ def read_plan_header(path: Path, name: str) -> PlanHeader:
     )
 
 
-@quiet_pydicom()
 def read_roi_names(path: Path, name: str) -> dict[int, str]:
     """Return the ROI names of an RTSTRUCT by number, contours unread. Raises DataError."""
-    root = open_header(path, name, _ROI_TAGS, _AFTER_ROI_NAMES)
+    root = open_header(path, name, _tags(*_ROI_KEYWORDS), _AFTER_ROI_NAMES)
     return {
         number: item.text("ROIName")
         for item in root.items("StructureSetROISequence")
@@ -116,14 +112,14 @@ def read_roi_names(path: Path, name: str) -> dict[int, str]:
     }
 
 
-@quiet_pydicom()
 def identifying_texts(path: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the person names of a file, and its other texts that say who the patient is.
 
     Names of physicians, operators and institutions are among them; a pseudonymised table must hold
     none. Raises :class:`~planeval.errors.DataError`.
     """
-    root = open_header(path, name, _PERSON_TAGS, _BEFORE_PIXELS)
+    tags = _tags(*_PERSON_KEYWORDS, *_OTHER_KEYWORDS, "OtherPatientIDsSequence")
+    root = open_header(path, name, tags, _BEFORE_PIXELS)
     persons = [text for keyword in _PERSON_KEYWORDS for text in root.texts(keyword)]
     others = [text for keyword in _OTHER_KEYWORDS for text in root.texts(keyword)]
     others += [item.text("PatientID") for item in root.items("OtherPatientIDsSequence")]

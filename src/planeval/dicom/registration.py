@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dicom.elements import Item
-from planeval.dicom.files import DicomFile, open_file, quiet_pydicom
+from planeval.dicom.files import DicomFile, open_file
 from planeval.dicom.index import scan_folder
 from planeval.errors import DataError, GeometryError, UnsupportedData
 from planeval.model import Registration
@@ -23,7 +23,6 @@ SPATIAL = "1.2.840.10008.5.1.4.1.1.66.1"
 DEFORMABLE = "1.2.840.10008.5.1.4.1.1.66.3"
 
 
-@quiet_pydicom()
 def read_registrations(
     *paths: Path | str,
 ) -> tuple[tuple[Registration, ...], tuple[str, ...]]:

@@ -11,9 +11,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from planeval.dicom.elements import PYDICOM_FAILURES
-from planeval.dicom.files import open_file, quiet_pydicom
-from planeval.errors import DataError
+from planeval.dicom.pydicom_datasets import PYDICOM_FAILURES, parse_by_pydicom, quiet_pydicom
 
 __all__ = ["same_content"]
 
@@ -31,7 +29,6 @@ _OF_THE_EXPORT = frozenset(
 )
 
 
-@quiet_pydicom()
 def same_content(one: Path, other: Path) -> bool:
     """Return whether two DICOM files hold the same object; False where either cannot be read.
 
@@ -39,11 +36,15 @@ def same_content(one: Path, other: Path) -> bool:
     and what an export adds are left aside.
     """
     try:
-        first = open_file(one, one.name).root.dataset
-        second = open_file(other, other.name).root.dataset
-        return _equal(first, second)
-    except (DataError, *PYDICOM_FAILURES):
+        with quiet_pydicom():
+            return _equal(_dataset(one), _dataset(other))
+    except PYDICOM_FAILURES:
         return False
+
+
+def _dataset(path: Path) -> Dataset:
+    content = path.read_bytes()
+    return parse_by_pydicom(content, has_mark=content[128:132] == b"DICM")
 
 
 def _equal(first: Dataset, second: Dataset) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dicom.codes import finding
-from planeval.geometry.grid import Grid
+from planeval.geometry.grid import Grid, usual_step
 from planeval.geometry.rings import RingNotes, plane_areas
 from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, PlaneFrame
 from planeval.model import Finding
@@ -119,7 +119,7 @@ def _image_spacing(frame: PlaneFrame, image: Grid | None) -> float | None:
         return None
     if abs(abs(float(frame.axes[2] @ image.axes[2])) - 1) > _PARALLEL:
         return None
-    return float(np.median(np.abs(np.diff(image.offsets_mm))))
+    return usual_step(np.asarray(image.offsets_mm))
 
 
 def _report_rings(

@@ -289,8 +289,8 @@ def _combined(
 ) -> CellBatch:
     """Return the cells of a sum.
 
-    The spread around the exact mean follows the converted nodes, in which the deliveries' gradients
-    strengthen or cancel each other.
+    Its lowest and its highest dose alone bound a cell. The spread around the exact mean follows the
+    converted nodes, in which the deliveries' gradients strengthen or cancel each other.
     """
     low = np.sum([by(part.low_gy) for by, part in parts], axis=0)
     high = np.sum([by(part.high_gy) for by, part in parts], axis=0)
@@ -304,6 +304,9 @@ def _combined(
             doses.lattice,
             doses.planes,
             doses.below,
+            doses.floor,
+            doses.ceiling,
+            False,
             tuple(part.doses for _, part in parts),
             tuple(by for by, _ in parts),
         ),
@@ -312,4 +315,7 @@ def _combined(
         to_gy=np.minimum(mean + whole.half_gy, high).astype(np.float32),
         low_gy=low.astype(np.float32),
         high_gy=high.astype(np.float32),
+        centre_gy=((low + high) / 2).astype(np.float32),
+        reach_gy=((high - low) / 2).astype(np.float32),
+        width_gy=np.zeros(len(low), dtype=np.float32),
     )

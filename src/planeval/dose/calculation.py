@@ -84,7 +84,9 @@ def gather(
     for reading in CapReading:
         hottest, coldest = search.hottest(reading), search.coldest(reading)
         if hottest is not None and coldest is not None and sums.has_cells(reading):
-            curves[reading] = sums.curve(reading, (coldest.gy, hottest.gy))
+            curves[reading] = sums.curve(
+                reading, (coldest.gy, hottest.gy), search.limits_gy(reading)
+            )
     outside = {
         reading: coverage.outside_cc[reading] + sums.undefined_cc(reading) for reading in CapReading
     }

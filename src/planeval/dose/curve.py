@@ -2,7 +2,8 @@
 
 ``V(d)`` is the volume with dose >= d: exact at the nodes, linear between them, with a jump where a
 noticeable volume has one and the same dose. ``D(x)`` is the largest d with V(d) >= x; on this curve the
-two are inverses of each other. The bounds place every cell wholly at its lowest or highest corner.
+two are inverses of each other. The bounding curves add up what each cell holds at least and at most at
+every dose (:class:`~planeval.dose.sampling.CellBatch`); nothing lies beyond the extremes of the solid.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ cells this moves D by less than 0.001 Gy."""
 
 NODES = INTERVALS + 1
 
+BOUND_MARGIN = 1 / 8
+"""How far, as a share of the range of doses, the nodes of the bounding curves go beyond it."""
+
+ROUNDING = 1e-12
+"""Share of the volume by which sums of bounds may be off."""
+
 POINT_MASS_STEPS = 1e-3
 """A spread narrower than this part of a node step is one dose."""
 
@@ -39,8 +46,8 @@ JUMP_SHARE = 1e-5
 class Curve:
     """V over rising doses; equal neighbouring doses are a jump (inclusive value first).
 
-    ``bound_gy`` are the nodes of the two bounding curves. ``mean_band_gy`` bounds the mean where the
-    cells do not give it exactly.
+    ``bound_gy`` are the nodes of the two bounding curves, from the lowest to the highest dose that any
+    point of the solid may have. ``mean_band_gy`` bounds the mean where the cells do not give it exactly.
     """
 
     dose_gy: Floats
@@ -55,11 +62,9 @@ class Curve:
     mean_band_gy: tuple[float, float] | None = None
 
     @property
-    def corners_gy(self) -> tuple[float, float]:
-        """Nodes around the lowest and the highest corner dose of the cells."""
-        lowest = np.flatnonzero(self.lower_cc == self.lower_cc[0])[-1]
-        highest = np.flatnonzero(self.upper_cc > 0)[-1]
-        return float(self.bound_gy[lowest]), float(self.bound_gy[highest])
+    def limits_gy(self) -> tuple[float, float]:
+        """The lowest and the highest dose that any point of the solid may have."""
+        return float(self.bound_gy[0]), float(self.bound_gy[-1])
 
     def volume_at(self, gy: float) -> float:
         """V(d) in cc."""
@@ -87,7 +92,9 @@ class Curve:
         return float(d0 + (d1 - d0) * (v0 - cc) / (v0 - v1))
 
     def volume_bounds(self, gy: float) -> tuple[float, float]:
-        """V(d) with every cell at its lowest and at its highest corner."""
+        """What V(d) is at least and at most."""
+        if gy * (1 - SAME_DOSE) > self.bound_gy[-1]:
+            return 0.0, 0.0
         above = int(np.searchsorted(self.bound_gy, gy, side="left"))
         below = int(np.searchsorted(self.bound_gy, gy, side="right")) - 1
         lower = 0.0 if above >= len(self.bound_gy) else float(self.lower_cc[above])
@@ -95,7 +102,7 @@ class Curve:
         return lower, upper
 
     def dose_bounds(self, cc: float) -> tuple[float, float]:
-        """D(x) with every cell at its lowest and at its highest corner."""
+        """What D(x) is at least and at most."""
         reached = np.flatnonzero(self.lower_cc >= cc)
         beaten = np.flatnonzero(self.upper_cc < cc)
         lower = self.bound_gy[reached[-1]] if len(reached) else self.bound_gy[0]
@@ -107,12 +114,15 @@ class CurveSums:
     """Adds up batches of cells, and turns the sums into the curves of all cap readings.
 
     ``low_gy`` and ``high_gy`` must bound every corner dose. Cells are summed once per group of
-    readings, on shared nodes.
+    readings, on shared nodes. The nodes of the bounding curves begin and end a little beyond them:
+    the straight lines that bound a cell do.
     """
 
     def __init__(self, low_gy: float, high_gy: float) -> None:
         self._low = low_gy
         self._step = (high_gy - low_gy) / INTERVALS
+        self._bound_low = low_gy - BOUND_MARGIN * (high_gy - low_gy)
+        self._bound_step = self._step * (1 + 2 * BOUND_MARGIN)
         self._groups: dict[CapReading, _GroupSum] = {}
 
     def add(self, batch: CellBatch) -> None:
@@ -125,13 +135,18 @@ class CurveSums:
         group.cc += float(cc.sum())
         group.cc_gy += float((cc * batch.mean_gy).sum())
         self._add_spreads(group, batch)
-        # a bound is rounded outward: the lowest corner down, the highest corner up to a node
-        low, high = self._in_steps(batch.low_gy), self._in_steps(batch.high_gy)
-        group.lower += np.bincount(low.astype(np.intp), weights=cc, minlength=NODES + 1)
-        group.upper += np.bincount(np.ceil(high).astype(np.intp), weights=cc, minlength=NODES + 1)
+        self._add_bounds(group, batch)
 
-    def curve(self, reading: CapReading, extremes_gy: tuple[float, float]) -> Curve:
-        """The curve of a reading that has cells; ``extremes_gy`` are its proven (min, max)."""
+    def curve(
+        self,
+        reading: CapReading,
+        extremes_gy: tuple[float, float],
+        limits_gy: tuple[float, float],
+    ) -> Curve:
+        """The curve of a reading that has cells.
+
+        ``extremes_gy`` are its proven (min, max), ``limits_gy`` what no dose goes beyond.
+        """
         total = sum(
             (group for readings, group in self._groups.items() if readings & reading), _GroupSum()
         )
@@ -143,10 +158,25 @@ class CurveSums:
         dose, volume = _with_jumps(nodes, _ramps(total.hinges), jumps[is_jump], jump_cc[is_jump])
         dose, volume = _between(dose, volume, extremes_gy, total.cc)
         return Curve(
-            dose, volume, nodes, _falling(total.lower), _falling(total.upper), total.cc,
-            total.cc_gy / total.cc,
+            dose, volume, *self._bounds(total, limits_gy), total.cc, total.cc_gy / total.cc,
             *extremes_gy,
         )  # fmt: skip
+
+    def _bounds(
+        self, total: _GroupSum, limits_gy: tuple[float, float]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Nodes, least and largest volumes between the limits: all at the lower, none above."""
+        low, high = limits_gy
+        nodes = self._bound_low + self._bound_step * np.arange(NODES, dtype=np.float64)
+        least = np.maximum(_ramps(total.lower) - ROUNDING * total.cc, 0.0)
+        most = np.minimum(_ramps(total.upper) + ROUNDING * total.cc, total.cc)
+        inside = (nodes > low) & (nodes < high)
+        at_high = most[max(int(np.searchsorted(nodes, high)) - 1, 0)]
+        return (
+            np.concatenate([[low], nodes[inside], [high]]),
+            np.concatenate([[total.cc], least[inside], [0.0]]),
+            np.concatenate([[total.cc], most[inside], [at_high]]),
+        )
 
     def has_cells(self, reading: CapReading) -> bool:
         """Whether any volume of a reading has a dose."""
@@ -177,6 +207,28 @@ class CurveSums:
         _add_hinges(group.hinges, stop, weight)
         _add_hinges(group.hinges, start, -weight)
 
+    def _add_bounds(self, group: _GroupSum, batch: CellBatch) -> None:
+        """Add the lines that bound the cells, their ends rounded outward to nodes.
+
+        A line that would go on above the last node ends there upright; what one holds below the
+        first node, or the lower one above the last, is dropped.
+        """
+        if self._bound_step == 0:
+            group.add_line(group.lower, np.zeros(1), np.ones(1), batch.cc.sum(keepdims=True))
+            group.add_line(group.upper, np.zeros(1), np.ones(1), batch.cc.sum(keepdims=True))
+            return
+        scale = np.float32(1 / self._bound_step)
+        centre = (batch.centre_gy - np.float32(self._bound_low)) * scale
+        reach, width = batch.reach_gy * scale, batch.width_gy * scale
+        start = centre - reach
+        group.add_line(group.lower, np.floor(start), np.floor(start + width), batch.cc)
+        stop = centre + reach
+        start, stop = np.ceil(stop - width), np.ceil(stop)
+        if stop.max() > NODES:
+            beyond = stop > NODES
+            start, stop = np.where(beyond, INTERVALS, start), np.where(beyond, NODES, stop)
+        group.add_line(group.upper, start, stop, batch.cc)
+
     def _spread_loose(self, total: _GroupSum, gy: Floats, cc: Floats) -> None:
         """Many small volumes of one dose each are a smooth curve: spread each over one step."""
         if not len(gy):
@@ -201,6 +253,19 @@ class _GroupSum:
         self.lower = np.zeros(NODES + 1)
         self.upper = np.zeros(NODES + 1)
         self.points: dict[float, float] = {}
+
+    @staticmethod
+    def add_line(
+        hinges: Floats, start: NDArray[np.floating], stop: NDArray[np.floating], cc: Floats
+    ) -> None:
+        """Add volumes that fall evenly from one node to another; upright ones take one step."""
+        stop = np.maximum(stop, start + 1)
+        weight = cc / (stop - start)
+        for at, sign in ((stop, 1), (start, -1)):
+            node = at.astype(np.intp)
+            if at.min() < 0 or at.max() > NODES:
+                np.clip(node, 0, NODES, out=node)
+            hinges += sign * np.bincount(node, weights=weight, minlength=NODES + 1)
 
     def add_points(self, gy: NDArray[np.floating], cc: Floats) -> None:
         """Add volumes that have one dose each."""
@@ -238,11 +303,6 @@ def _ramps(hinges: Floats) -> Floats:
     values = np.cumsum(slopes[::-1])[::-1][1:]
     values[-1] = 0.0
     return np.maximum.accumulate(np.maximum(values, 0.0)[::-1])[::-1]
-
-
-def _falling(volumes: Floats) -> Floats:
-    """Volume at or above every node."""
-    return np.asarray(np.cumsum(volumes[NODES - 1 :: -1])[::-1])
 
 
 def _with_jumps(

@@ -8,8 +8,8 @@ Where ``outside_cc`` of the structure lies beyond the dose grid its dose is unkn
 metric is then undefined, with the interval that the unknown part leaves as ``possible``; percentages
 refer to the whole structure.
 
-Bands combine the corner doses of the cells with the readings of the end caps, from no cap to one full
-plane spacing at each end.
+Bands combine what the cells hold at least and at most at every dose with the readings of the end
+caps, from no cap to one full plane spacing at each end.
 """
 
 from __future__ import annotations
@@ -116,13 +116,14 @@ class Dvh:
         )
 
     def max(self) -> Value:
-        """Largest dose proven at a point of the closed solid; the band ends at the largest corner.
+        """Largest dose at a point of the closed solid.
 
-        A note says where that point is.
+        The search is exact where the field is trilinear in every cell; else the band ends at the
+        largest corner of a touching cell. A note says where that point is.
         """
         found = self._dose_value(
             lambda curve: curve.max_gy,
-            lambda curve: (curve.max_gy, curve.corners_gy[1]),
+            lambda curve: (curve.max_gy, curve.limits_gy[1]),
             lambda: (self._max(), math.inf),
             "Max",
         )
@@ -132,10 +133,10 @@ class Dvh:
         return replace(found, notes=(f"Largest known dose at x {x}, y {y}, z {z} mm",))
 
     def min(self) -> Value:
-        """Smallest dose proven at a point of the closed solid; the band starts at the lowest corner."""
+        """Smallest dose at a point of the closed solid; its band is that of :meth:`max`."""
         return self._dose_value(
             lambda curve: curve.min_gy,
-            lambda curve: (curve.corners_gy[0], curve.min_gy),
+            lambda curve: (curve.limits_gy[0], curve.min_gy),
             lambda: (0.0, self._min()),
             "Min",
         )
@@ -366,5 +367,5 @@ def _cold_dose(curve: Curve, hot_cc: float) -> float:
 
 def _cold_bounds(curve: Curve, hot_cc: float) -> Interval:
     if hot_cc <= 0:
-        return curve.max_gy, curve.corners_gy[1]
+        return curve.max_gy, curve.limits_gy[1]
     return curve.dose_bounds(hot_cc)

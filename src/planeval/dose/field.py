@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.coverage import Lattice
+from planeval.geometry.grid import usual_step
 from planeval.geometry.stack import PARALLEL_TOLERANCE, PlaneFrame
 from planeval.model import Dose, DoseTerm
 
@@ -137,7 +138,7 @@ class DoseField:
 
     def cell_area_mm2(self) -> float:
         """Area of an undivided in-plane cell (the median one)."""
-        return float(np.median(np.diff(self._u)) * np.median(np.diff(self._v)))
+        return usual_step(self._u) * usual_step(self._v)
 
     def range_gy(self, lattice: Lattice) -> tuple[float, float]:
         """Bounds of the dose on a lattice (float32); the terms' own bounds are added up."""

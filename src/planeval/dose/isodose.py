@@ -125,8 +125,9 @@ class Isodose:
         lattice = self._field.lattice(low, high)
         met = np.zeros(len(self.parts) + 1)
         for cells in sample(cover(slabs, lattice), self._field):
-            intervals = np.array([layer.interval for layer in cells.doses.layers])[cells.layer]
-            label = self._label_at(lattice, intervals, cells.cell)
+            layer, cell = cells.places(slice(None))
+            intervals = np.array([one.interval for one in cells.doses.layers])[layer]
+            label = self._label_at(lattice, intervals, cell)
             above = cells.cc * _share_above(self.gy, cells.from_gy, cells.to_gy)
             met += np.bincount(label, weights=above, minlength=len(met))
         return {number: float(cc) for number, cc in enumerate(met.tolist()) if number and cc > 0}

@@ -6,9 +6,23 @@ its volume evenly over ``mean +- sqrt(3) x standard deviation``, kept within the
 corners. For a full cell with a gradient along one axis this is exact; for the rest it is the uniform
 distribution of equal mean and variance.
 
+What no choice of distribution can change is bounded as well. The trilinear field of a whole cell is a
+linear field (its mean and mean gradient, spreads w1, w2, w3 along the axes) plus twists of at most
+r; the share of the cell with dose >= d therefore lies between those of the linear field at d + r and
+d - r. A linear field along one axis falls evenly from 1 to 0 over w1. Adding an axis, the straight
+line from the lowest dose that stays below the share is the tangent
+
+::
+
+      width(w1, w2) = (w1 + w2 + sqrt(w1^2 + w2^2)) / 2
+
+long, and a line plus a third axis is such a pair again. Of a cell that is covered in part nobody
+knows which part: it may be the coldest, so that the line ends after that share of the in-plane width.
+From the highest dose down the same holds.
+
 Cells come in batches that fit the processor's cache, so that a whole body never lies in memory at once.
 Blocks, whose floor and ceiling are lattice planes, are computed for whole planes and then picked; the
-cells of all other layers are picked first and computed one by one.
+cells of all other layers (pieces) are picked first and computed one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +45,13 @@ Floats = NDArray[Any]
 Doses = NDArray[np.float32]
 Ints = NDArray[Any]
 
-NODES_AT_ONCE = 400_000
-"""Lattice nodes handled at once: small enough for the processor's cache, large enough for numpy."""
+NODES_IN_MEMORY = 4_000_000
+"""Node doses held at once; a body on a usual grid fits."""
 
-_HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
+CELLS_AT_ONCE = 300_000
+"""Cells handled at once: few enough for the processor's cache, many enough for numpy."""
+
+_HALF, _EIGHTH = np.float32(0.5), np.float32(0.125)
 _FULL_MOMENTS = np.array([1 / 2, 1 / 2, 1 / 4, 1 / 3, 1 / 3], dtype=np.float32)
 """Means of x, y, xy, x^2, y^2 over a whole cell."""
 
@@ -43,46 +60,52 @@ _FULL_MOMENTS = np.array([1 / 2, 1 / 2, 1 / 4, 1 / 3, 1 / 3], dtype=np.float32)
 class LayerDoses:
     """Some layers with the node doses of the lattice planes around them.
 
-    ``below`` is, per layer, the position in ``planes`` of the plane under it.
+    Per layer, ``below`` is the position in ``planes`` of the plane under it, and ``floor`` and
+    ``ceiling`` say how far up its lattice interval it starts and ends (0..1). ``is_exact``: the field
+    is trilinear between the nodes.
     """
 
     layers: Sequence[Layer]
     lattice: Lattice
     planes: Doses
     below: Ints
+    floor: Doses
+    ceiling: Doses
+    is_exact: bool
 
     @classmethod
-    def of(cls, layers: Sequence[Layer], lattice: Lattice, field: DoseField) -> LayerDoses:
-        """Sample the planes around layers of neighbouring lattice intervals."""
+    def of(
+        cls,
+        layers: Sequence[Layer],
+        lattice: Lattice,
+        planes: Doses,
+        *,
+        first: int,
+        is_exact: bool,
+    ) -> LayerDoses:
+        """Take layers together with the planes from lattice height ``first`` on."""
         intervals = np.array([layer.interval for layer in layers])
-        first = int(intervals.min())
-        planes = field.nodes(lattice, first, int(intervals.max()) + 1)
-        return cls(layers, lattice, planes, intervals - first)
-
-    def where(self, *, is_block: bool) -> LayerDoses:
-        """Only the blocks, or only the other layers."""
-        chosen = [n for n, layer in enumerate(self.layers) if (layer.sheet is None) == is_block]
-        return LayerDoses(
-            [self.layers[n] for n in chosen], self.lattice, self.planes, self.below[chosen]
+        start = lattice.w_mm[intervals]
+        height = lattice.w_mm[intervals + 1] - start
+        floor, ceiling = (
+            ((np.array(levels) - start) / height).astype(np.float32)
+            for levels in (
+                [layer.low_mm for layer in layers],
+                [layer.high_mm for layer in layers],
+            )
         )
+        return cls(layers, lattice, planes, intervals - first, floor, ceiling, is_exact)
 
-    def shares(self) -> tuple[Doses, Doses]:
-        """How far up its lattice interval the floor and the ceiling of each layer lie."""
-        intervals = np.array([layer.interval for layer in self.layers])
-        start = self.lattice.w_mm[intervals]
-        height = self.lattice.w_mm[intervals + 1] - start
-        low = np.array([layer.low_mm for layer in self.layers])
-        high = np.array([layer.high_mm for layer in self.layers])
-        floor, ceiling = ((level - start) / height for level in (low, high))
-        return floor.astype(np.float32), ceiling.astype(np.float32)
+    def cc_per_mm2(self) -> Floats:
+        """Volume over each mm2 of a layer, in cc."""
+        return np.array([layer.high_mm - layer.low_mm for layer in self.layers]) / 1000.0
 
     def sides(self, number: Ints, row: Ints, column: Ints) -> tuple[Doses, Doses]:
         """Node doses on the floor and on the ceiling of layers, at rows and columns of nodes."""
         below = self.below[number]
         lower = self.planes[below, row, column]
         step = self.planes[below + 1, row, column] - lower
-        floor, ceiling = (lower + share[number] * step for share in self.shares())
-        return floor, ceiling
+        return lower + self.floor[number] * step, lower + self.ceiling[number] * step
 
     def at(self, number: Ints, row: Ints, column: Ints, place: tuple[Doses, Doses]) -> Doses:
         """Doses on floor and ceiling of layers, shape (2, n), at local places (x, y) of cells."""
@@ -96,9 +119,10 @@ class CellBatch:
     """Cells of one group of cap readings; the first ``full`` of them lie wholly inside.
 
     ``from_gy`` and ``to_gy`` are the ends of the even spread, ``low_gy`` and ``high_gy`` the corner
-    doses that bound a cell, ``half_gy`` half the spread before the corners cut it; ``layer`` and
-    ``cell`` say where it is in ``doses``. Cells without a defined dose are left out and summed up in
-    ``undefined_cc``.
+    doses that bound a cell, ``half_gy`` half the spread before the corners cut it. At most, the volume
+    falls evenly over the ``width_gy`` below ``centre_gy + reach_gy``; at least, over the ``width_gy``
+    above ``centre_gy - reach_gy``. ``position`` says where a cell is in ``doses``: layer * cells of a
+    plane + cell. Cells without a defined dose are left out and summed up in ``undefined_cc``.
     """
 
     readings: CapReading
@@ -110,80 +134,171 @@ class CellBatch:
     low_gy: Doses
     high_gy: Doses
     half_gy: Doses
-    layer: Ints
-    cell: Ints
+    centre_gy: Doses
+    reach_gy: Doses
+    width_gy: Doses
+    position: Ints
     full: int
     undefined_cc: float
 
+    def places(self, which: Ints | int | slice) -> tuple[Ints, Ints]:
+        """Layer and cell of some cells of the batch."""
+        lattice = self.doses.lattice
+        layer, cell = np.divmod(self.position[which], lattice.rows * lattice.columns)
+        return layer, cell
+
 
 def sample(coverage: Coverage, field: DoseField) -> Iterator[CellBatch]:
-    """Yield the cells of a coverage with their doses, in batches of one group of readings each."""
+    """Yield the cells of a coverage with their doses, in batches of one group of readings each.
+
+    Blocks come before pieces, and what is solid in every reading before the caps: the extremes found
+    so far spare most outlines a look.
+    """
     lattice = coverage.lattice
-    size = max(1, NODES_AT_ONCE // ((lattice.rows + 1) * (lattice.columns + 1)))
-    ordered = sorted(coverage.layers, key=lambda layer: (int(layer.readings), layer.interval))
-    for _, group in groupby(ordered, key=lambda layer: int(layer.readings)):
-        members = list(group)
-        for start in range(0, len(members), size):
-            doses = LayerDoses.of(members[start : start + size], lattice, field)
-            # blocks first: the extremes that they prove spare most outlines a look
-            for is_block, cells_of in ((True, _block_cells), (False, _piece_cells)):
-                part = doses.where(is_block=is_block)
-                if part.layers:
-                    yield _batch(part, *cells_of(part))
+    height = max(1, NODES_IN_MEMORY // ((lattice.rows + 1) * (lattice.columns + 1)))
+    ordered = sorted(coverage.layers, key=lambda layer: layer.interval)
+    for _, window in groupby(ordered, key=lambda layer: layer.interval // height):
+        members = list(window)
+        first = members[0].interval
+        planes = field.nodes(lattice, first, members[-1].interval + 1)
+        members.sort(key=lambda layer: (layer.sheet is not None, -int(layer.readings)))
+        for (is_piece, _), group in groupby(
+            members, key=lambda layer: (layer.sheet is not None, -int(layer.readings))
+        ):
+            for some in _portions(list(group), lattice):
+                doses = LayerDoses.of(some, lattice, planes, first=first, is_exact=field.is_exact)
+                yield _batch(doses, *(_piece_cells if is_piece else _block_cells)(doses))
 
 
-def _batch(
-    doses: LayerDoses,
-    layer: Ints,
-    cell: Ints,
-    share: Floats,
-    spread: tuple[Doses, Doses, Doses, Doses],
-) -> CellBatch:
-    """Put a batch together; the covered ``share`` belongs to the last cells, those before are full."""
-    mean, half, low, high = spread
-    count = len(cell) - len(share)
-    thickness = np.array([one.high_mm - one.low_mm for one in doses.layers]) / 1000.0
-    cc = doses.lattice.cell_mm2[cell] * thickness[layer]
-    cc[count:] *= share
-    start, stop = np.maximum(mean - half, low), np.minimum(mean + half, high)
+def _portions(layers: Sequence[Layer], lattice: Lattice) -> Iterator[Sequence[Layer]]:
+    """Cut layers of one kind into portions of about ``CELLS_AT_ONCE`` cells to be computed.
+
+    The blocks of a portion lie in neighbouring intervals.
+    """
+    cells = lattice.rows * lattice.columns
+    start, size = 0, 0
+    for n, layer in enumerate(layers):
+        size += cells if layer.sheet is None else 2 * len(layer.sheet.partial)
+        following = layers[n + 1] if n + 1 < len(layers) else None
+        is_apart = layer.sheet is None and (
+            following is None or following.interval != layer.interval + 1
+        )
+        if size >= CELLS_AT_ONCE or is_apart or following is None:
+            yield layers[start : n + 1]
+            start, size = n + 1, 0
+
+
+class _Spread(NamedTuple):
+    """What is known of the dose in some cells: see :class:`CellBatch`."""
+
+    mean: Doses
+    half: Doses
+    low: Doses
+    high: Doses
+    centre: Doses
+    reach: Doses
+    width: Doses
+
+
+Cells = tuple[Ints, Floats, int, _Spread]
+
+
+def _batch(doses: LayerDoses, position: Ints, cc: Floats, full: int, spread: _Spread) -> CellBatch:
+    """Put a batch together; the first ``full`` cells are wholly inside."""
     lost = 0.0
-    if not np.isfinite(low.sum() + high.sum()):
-        known = np.isfinite(low) & np.isfinite(high)
-        count, lost = int(known[:count].sum()), float(cc[~known].sum())
-        cc, mean, start, stop = cc[known], mean[known], start[known], stop[known]
-        half = half[known]
-        low, high, layer, cell = low[known], high[known], layer[known], cell[known]
+    if not np.isfinite(spread.low.sum() + spread.high.sum()):
+        known = np.isfinite(spread.low) & np.isfinite(spread.high)
+        full, lost = int(known[:full].sum()), float(cc[~known].sum())
+        cc, position = cc[known], position[known]
+        spread = _Spread(*(values[known] for values in spread))
+    mean, half, low, high = spread[:4]
     return CellBatch(
-        doses.layers[0].readings, doses, cc, mean, start, stop, low, high, half, layer, cell,
-        count, lost,
+        doses.layers[0].readings, doses, cc, mean, np.maximum(mean - half, low),
+        np.minimum(mean + half, high), low, high, half, spread.centre, spread.reach, spread.width,
+        position, full, lost,
     )  # fmt: skip
 
 
-Cells = tuple[Ints, Ints, Floats, tuple[Doses, Doses, Doses, Doses]]
-
-
 def _block_cells(doses: LayerDoses) -> Cells:
-    """Layer, cell, no share, and spread of blocks: computed plane by plane, then picked."""
-    planes, below = doses.planes, doses.below
-    cell = np.concatenate([layer.full for layer in doses.layers])
-    number = np.repeat(np.arange(len(doses.layers)), [len(one.full) for one in doses.layers])
+    """Place, cc, number and spread of the cells of blocks: computed for whole planes, then picked."""
+    first = int(doses.below[0])
+    planes = doses.planes[first : first + len(doses.layers) + 1]
     along_u = planes[:, :, :-1] + planes[:, :, 1:]
     step_u = planes[:, :, 1:] - planes[:, :, :-1]
-    box = (along_u[:, :-1] + along_u[:, 1:]) * _QUARTER
-    rise_v = (along_u[:, 1:] - along_u[:, :-1]) * _HALF
-    rise_u = (step_u[:, :-1] + step_u[:, 1:]) * _HALF
+    faces = _Faces(
+        along_u[:, :-1] + along_u[:, 1:],
+        step_u[:, :-1] + step_u[:, 1:],
+        along_u[:, 1:] - along_u[:, :-1],
+        step_u[:, 1:] - step_u[:, :-1],
+    )
+    mean = (faces.total[:-1] + faces.total[1:]) * _EIGHTH
+    rises = (
+        faces.rise_u[:-1] + faces.rise_u[1:],
+        faces.rise_v[:-1] + faces.rise_v[1:],
+        faces.total[1:] - faces.total[:-1],
+    )
+    squares = tuple(map(np.square, rises))
+    half = squares[2] + squares[0]
+    half += squares[1]
+    half = np.sqrt(half, out=half)
+    half *= _EIGHTH
     lowest, highest = (_of_corners(choose, planes) for choose in (np.minimum, np.maximum))
-    above = below + 1
-    mean = (box[below] + box[above]) * _HALF
-    square = np.square(box[above] - box[below])
-    for rise in (rise_u, rise_v):
-        square += np.square((rise[below] + rise[above]) * _HALF)
-    half = np.sqrt(square) * _HALF
-    low = np.minimum(lowest[below], lowest[above])
-    high = np.maximum(highest[below], highest[above])
-    at = number * (doses.lattice.rows * doses.lattice.columns) + cell
-    spread = (np.take(mean, at), np.take(half, at), np.take(low, at), np.take(high, at))
-    return number, cell, np.zeros(0), spread
+    low = np.minimum(lowest[:-1], lowest[1:])
+    high = np.maximum(highest[:-1], highest[1:])
+    largest = [np.abs(face, out=face) for face in (faces.rise_u, faces.rise_v, faces.twist)]
+    reach, width = _reach_and_width(
+        rises, squares, [np.maximum(face[:-1], face[1:]) for face in largest]
+    )
+    position = np.flatnonzero(np.stack([layer.full for layer in doses.layers]))
+    cc = np.take(np.outer(doses.cc_per_mm2(), doses.lattice.cell_mm2), position)
+    mean, half, low, high, reach, width = (
+        np.take(values, position) for values in (mean, half, low, high, reach, width)
+    )
+    return position, cc, len(position), _Spread(mean, half, low, high, mean, reach, width)
+
+
+class _Faces(NamedTuple):
+    """Bilinear doses on floors or ceilings of cells: 4 x mean, 2 x rises along u and v, twist."""
+
+    total: Doses
+    rise_u: Doses
+    rise_v: Doses
+    twist: Doses
+
+
+def _reach_and_width(
+    rises: tuple[Doses, ...],
+    squares: tuple[Doses, ...],
+    largest: Sequence[Doses],
+    share: Doses | None = None,
+) -> tuple[Doses, Doses]:
+    """Return reach and width (see :class:`CellBatch`) of cells of which ``share`` is covered.
+
+    ``rises`` are 4 x the mean rises along u, v and w; ``largest`` the larger, of floor and ceiling, of
+    2 x the rises along u and v and of the twist. The linear part reaches half of its rises from the
+    mean; a twist is largest at the corners, a quarter of its coefficient for two axes and an eighth
+    for three. As |a + b| + |a - b| = 2 max(|a|, |b|), the sum of all is this short.
+    """
+    u, v, w = (np.abs(rise, out=rise) for rise in rises)
+    reach = largest[0] + largest[1]
+    reach += largest[2]
+    reach += reach
+    reach += w
+    reach *= _EIGHTH
+    width = squares[0] + squares[1]
+    width = np.sqrt(width, out=width)
+    width += u
+    width += v
+    width *= _HALF
+    if share is not None:
+        width *= share
+    wider = width * width
+    wider += squares[2]
+    wider = np.sqrt(wider, out=wider)
+    wider += width
+    wider += w
+    wider *= _EIGHTH
+    return reach, wider
 
 
 def _of_corners(choose: np.ufunc, planes: Doses) -> Doses:
@@ -193,22 +308,27 @@ def _of_corners(choose: np.ufunc, planes: Doses) -> Doses:
 
 
 def _piece_cells(doses: LayerDoses) -> Cells:
-    """Layer, cell, share and spread of all other cells, from the moments of their covered part."""
+    """Place, cc, number of full ones and spread of all other cells, from their covered part."""
+    lattice, numbers = doses.lattice, np.arange(len(doses.layers))
+    cells = lattice.rows * lattice.columns
+    full = np.flatnonzero(np.stack([layer.full for layer in doses.layers]))
+    per_layer = np.diff(np.searchsorted(full, np.arange(len(doses.layers) + 1) * cells))
     sheets = [layer.sheet for layer in doses.layers if layer.sheet is not None]
-    full = [layer.full for layer in doses.layers]
-    partial = [sheet.partial for sheet in sheets]
-    cell = np.concatenate([*full, *partial])
-    numbers = np.arange(len(doses.layers))
     layer = np.concatenate(
-        [np.repeat(numbers, [len(cells) for cells in part]) for part in (full, partial)]
+        [np.repeat(numbers, per_layer), np.repeat(numbers, [len(one.partial) for one in sheets])]
     )
-    share = np.concatenate([sheet.share for sheet in sheets])
-    count = len(cell) - len(share)
+    cell = np.concatenate([full, *(sheet.partial for sheet in sheets)])
+    count = len(full)
+    cell[:count] -= layer[:count] * cells
     moments = np.empty((5, len(cell)), dtype=np.float32)
     moments[:, :count] = _FULL_MOMENTS[:, None]
-    moments[:, count:] = np.concatenate([sheet.moments for sheet in sheets], axis=1)
-    floor, ceiling = _corners(doses, layer, cell)
-    return layer, cell, share, _spread(floor, ceiling, moments)
+    np.concatenate([sheet.moments for sheet in sheets], axis=1, out=moments[:, count:])
+    cc = lattice.cell_mm2[cell] * doses.cc_per_mm2()[layer]
+    share = np.ones(len(cell))
+    np.concatenate([sheet.share for sheet in sheets], out=share[count:])
+    cc *= share
+    spread = _spread(*_corners(doses, layer, cell), moments, share.astype(np.float32))
+    return layer * cells + cell, cc, count, spread
 
 
 def _corners(doses: LayerDoses, layer: Ints, cell: Ints) -> tuple[list[Doses], list[Doses]]:
@@ -216,22 +336,21 @@ def _corners(doses: LayerDoses, layer: Ints, cell: Ints) -> tuple[list[Doses], l
     columns, rows = doses.lattice.columns, doses.lattice.rows
     nodes = (rows + 1) * (columns + 1)
     first = doses.below[layer] * nodes + cell + cell // columns
-    floor_share, ceiling_share = (share[layer] for share in doses.shares())
+    floor_share, ceiling_share = doses.floor[layer], doses.ceiling[layer]
     values = doses.planes.ravel()
     floor, ceiling = [], []
     for corner in (0, 1, columns + 1, columns + 2):
         at = first + corner
         below = np.take(values, at)
-        step = np.take(values, at + nodes) - below
+        at += nodes
+        step = np.take(values, at) - below
         floor.append(below + floor_share * step)
         ceiling.append(below + ceiling_share * step)
     return floor, ceiling
 
 
-def _spread(
-    floor: list[Doses], ceiling: list[Doses], moments: Doses
-) -> tuple[Doses, Doses, Doses, Doses]:
-    """Mean, half spread, low and high of cells with given corners and moments."""
+def _spread(floor: list[Doses], ceiling: list[Doses], moments: Doses, share: Doses) -> _Spread:
+    """The spread of cells with given corners, of which a share with given moments is covered."""
     x, y, xy, xx, yy = moments
     mean_floor, mean_ceiling = (bilinear(corners, x, y, xy) for corners in (floor, ceiling))
     c00, c10, c01, c11 = ((a + b) * _HALF for a, b in zip(floor, ceiling, strict=True))
@@ -250,7 +369,22 @@ def _spread(
     for corner in (*floor[1:], *ceiling):
         low, high = np.minimum(low, corner), np.maximum(high, corner)
     mean = np.clip((mean_floor + mean_ceiling) * _HALF, low, high)
-    return mean, half, low, high
+    below, above = _faces(floor), _faces(ceiling)
+    centre = (below.total + above.total) * _EIGHTH
+    rises = (
+        below.rise_u + above.rise_u,
+        below.rise_v + above.rise_v,
+        above.total - below.total,
+    )
+    largest = [np.maximum(np.abs(a), np.abs(b)) for a, b in zip(below[1:], above[1:], strict=True)]
+    reach, width = _reach_and_width(rises, tuple(map(np.square, rises)), largest, share)
+    return _Spread(mean, half, low, high, centre, reach, width)
+
+
+def _faces(corners: list[Doses]) -> _Faces:
+    c00, c10, c01, c11 = corners
+    near, far = c10 - c00, c11 - c01
+    return _Faces(c00 + c10 + c01 + c11, near + far, (c01 + c11) - (c00 + c10), far - near)
 
 
 def bilinear(corners: list[Doses], x: Doses, y: Doses, xy: Doses) -> Doses:

@@ -16,9 +16,10 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
+from planeval.geometry.booleans import combine
 from planeval.geometry.interpolate import outline
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import CapReading, PlanarStack, Slab, combine
+from planeval.geometry.stack import CapReading, PlanarStack, Slab
 
 __all__ = ["AxisPart", "axis_part"]
 

@@ -16,8 +16,8 @@ local coordinates x, y in 0..1 along u and v.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ __all__ = ["Coverage", "Lattice", "Layer", "Sheet", "cover"]
 
 Floats = NDArray[Any]
 Ints = NDArray[Any]
+Flags = NDArray[np.bool_]
+
+CELLS_AT_ONCE = 1 << 20
+"""Lattice cells of the polygons that are covered in one pass: their tables fit the processor's cache."""
 
 EMPTY_SHARE = 1e-12
 """A smaller share of a cell is rounding, not coverage."""
@@ -64,33 +68,36 @@ class Lattice:
 class Sheet:
     """The coverage of one polygon: cells are row * columns + column of the lattice.
 
-    ``full`` cells lie wholly inside. ``partial`` cells hold a piece of the outline: ``share`` is the
-    covered share, ``moments`` (5, n) the means of x, y, xy, x^2, y^2 over the covered part.
-    ``outline_uv`` (m, 2) are the outline's vertices and lattice crossings in mm, each with its
-    partial cell in ``outline_cell`` (a position in ``partial``).
+    ``full`` marks, of all cells, those that lie wholly inside. ``partial`` cells hold a piece of the
+    outline: ``share`` is the covered share, ``moments`` (5, n) the means of x, y, xy, x^2, y^2 over
+    the covered part. ``outline`` (4, m) are the straight pieces (u0, v0, u1, v1) of the outline in mm,
+    each with its partial cell in ``outline_cell`` (a position in ``partial``). ``area`` is the polygon.
     """
 
-    full: Ints
+    area: Any
+
+    full: Flags
     partial: Ints
     share: Floats
     moments: Floats
-    outline_uv: Floats
+    outline: Floats
     outline_cell: Ints
+    covered_mm2: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """Cells between two heights inside one lattice interval, in some cap readings.
 
-    ``full`` cells lie wholly inside between those heights. A *block* fills its lattice interval and
-    has no ``sheet``; any other layer also has the partial cells of its sheet.
+    ``full`` marks the cells that lie wholly inside between those heights. A *block* fills its lattice
+    interval and has no ``sheet``; any other layer also has the partial cells of its sheet.
     """
 
     low_mm: float
     high_mm: float
     interval: int
     readings: CapReading
-    full: Ints
+    full: Flags
     sheet: Sheet | None = None
 
 
@@ -121,13 +128,11 @@ def cover(slabs: Sequence[Slab], lattice: Lattice) -> Coverage:
         for low, high, interval in _cut_heights(slab, heights)
     ]
     area_mm2 = dict(zip(areas, shapely.area(list(areas.values())).tolist(), strict=True))
-    covered_mm2 = {
-        id(sheet): float(
-            lattice.cell_mm2[sheet.full].sum() + sheet.share @ lattice.cell_mm2[sheet.partial]
-        )
-        for sheet in sheets.values()
-    }
-    covered = [(p.readings, covered_mm2[id(p.sheet)], p.high_mm - p.low_mm) for p in pieces]
+    covered = [
+        (p.readings, p.sheet.covered_mm2, p.high_mm - p.low_mm)
+        for p in pieces
+        if p.sheet is not None
+    ]
     solid = [(s.readings, area_mm2[id(s.area)], s.high_mm - s.low_mm) for s in slabs]
     inside, outside = {}, {}
     for reading in CapReading:
@@ -146,7 +151,6 @@ def _with_blocks(pieces: Sequence[Layer], lattice: Lattice) -> Iterator[Layer]:
     groups: dict[tuple[int, CapReading], list[Layer]] = {}
     for piece in pieces:
         groups.setdefault((piece.interval, piece.readings), []).append(piece)
-    scratch = np.zeros(lattice.rows * lattice.columns, dtype=np.uint8)
     for (interval, readings), members in groups.items():
         low, high = float(lattice.w_mm[interval]), float(lattice.w_mm[interval + 1])
         height = sum(piece.high_mm - piece.low_mm for piece in members)
@@ -154,18 +158,16 @@ def _with_blocks(pieces: Sequence[Layer], lattice: Lattice) -> Iterator[Layer]:
             yield from members
             continue
         common = members[0].full
-        for nth, piece in enumerate(members[1:], start=1):
-            scratch[common] = nth
-            common = piece.full[scratch[piece.full] == nth]
-            scratch[...] = 0
-        if not len(common):
+        for piece in members[1:]:
+            common = common & piece.full
+        if not common.any():
             yield from members
             continue
         yield Layer(low, high, interval, readings, common)
-        scratch[common] = 1
         for piece in members:
-            yield replace(piece, full=piece.full[scratch[piece.full] == 0])
-        scratch[common] = 0
+            # full cells of the piece that are not in the block (which are a part of them)
+            rest = piece.full ^ common
+            yield Layer(piece.low_mm, piece.high_mm, interval, readings, rest, piece.sheet)
 
 
 def _cut_heights(slab: Slab, edges: list[float]) -> list[tuple[float, float, int]]:
@@ -178,24 +180,29 @@ def _cut_heights(slab: Slab, edges: list[float]) -> list[tuple[float, float, int
     return [(cuts[n], cuts[n + 1], first + n) for n in range(len(cuts) - 1)]
 
 
-def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
-    """Coverage of many polygons at once."""
-    if not polygons:
-        return ()
-    pieces = _cut_at_lines(_edges(polygons), lattice)
+def _sheets(polygons: Sequence[Any], lattice: Lattice) -> Iterator[Sheet]:
+    """Coverage of many polygons, as many at once as have ``CELLS_AT_ONCE`` lattice cells."""
+    size = max(1, CELLS_AT_ONCE // (lattice.rows * lattice.columns))
+    for start in range(0, len(polygons), size):
+        yield from _sheets_at_once(polygons[start : start + size], lattice)
+
+
+def _sheets_at_once(polygons: Sequence[Any], lattice: Lattice) -> Iterator[Sheet]:
+    """Coverage of some polygons: one pass over all their edges."""
+    pieces = _cut_at_lines(polygons, lattice)
     rows, columns = lattice.rows, lattice.columns
-    column = _cell_index(lattice.u_mm, (pieces.u0 + pieces.u1) / 2)
-    row = _cell_index(lattice.v_mm, (pieces.v0 + pieces.v1) / 2)
+    column = _cell_index(lattice.u_mm, (pieces.u0 + pieces.u1) * 0.5)
+    row = _cell_index(lattice.v_mm, (pieces.v0 + pieces.v1) * 0.5)
     keep = (row >= 0) & (row < rows) & (column < columns)
     if not keep.all():
         pieces, row, column = pieces.take(keep), row[keep], column[keep]
+    is_in_lattice = column >= 0
     np.maximum(column, 0, out=column)
     x0, x1 = _local(lattice.u_mm, column, pieces.u0, pieces.u1)
     y0, y1 = _local(lattice.v_mm, row, pieces.v0, pieces.v1)
-    sign, owner = pieces.sign, pieces.owner
-    cell = (owner * rows + row) * columns + column
+    cell = (pieces.owner * rows + row) * columns + column
     touched, position = _ranked(cell, len(polygons) * rows * columns)
-    own, carried = _integrals(x0, y0, x1, y1, sign, position, len(touched))
+    own, carried = _integrals(x0, y0, x1, y1, pieces.sign, position, len(touched))
     before, after = _carry_along_rows(carried, touched // columns)
     m0, mx, my, mxy, mxx, myy = own
     c0, c1, c2 = before
@@ -203,16 +210,16 @@ def _sheets(polygons: Sequence[Any], lattice: Lattice) -> tuple[Sheet, ...]:
     my, mxy, myy = my + c1, mxy + c1 / 2, myy + c2
     partial = m0 > EMPTY_SHARE
     share = np.minimum(m0[partial], 1.0)
-    moments = np.stack([m[partial] / m0[partial] for m in (mx, my, mxy, mxx, myy)])
-    full = _full_runs(touched, after[0], columns)
-    # the pieces come whole ones first, then cut ones: put each sheet's together
-    on_partial = np.flatnonzero(partial[position])
-    on_partial = on_partial[np.argsort(owner[on_partial], kind="stable")]
+    moments = np.empty((5, len(share)), dtype=np.float32)
+    for moment, integral in zip(moments, (mx, my, mxy, mxx, myy), strict=True):
+        moment[...] = integral[partial] / m0[partial]
+    on_partial = partial[position] & is_in_lattice
     number = np.cumsum(partial) - 1
     return _split_by_sheet(
-        len(polygons), rows * columns, full, touched[partial], share, moments,
-        np.column_stack([pieces.u0[on_partial], pieces.v0[on_partial]]),
-        number[position[on_partial]], owner[on_partial],
+        polygons, lattice, _full_cells(touched, after[0], len(polygons), lattice), touched[partial],
+        share, moments,
+        np.stack([ends[on_partial] for ends in (pieces.u0, pieces.v0, pieces.u1, pieces.v1)]),
+        number[position[on_partial]], pieces.owner[on_partial],
     )  # fmt: skip
 
 
@@ -225,26 +232,22 @@ def _cell_index(lines: Floats, at: Floats) -> Ints:
     return np.asarray(np.clip(index, -1, len(steps)).astype(np.int64))
 
 
-LARGEST_RANKING = 20_000_000
-"""Most cells for which a table of all of them is made; beyond, the cells are sorted instead."""
-
-
 def _ranked(cell: Ints, cells: int) -> tuple[Ints, Ints]:
     """The distinct cells, rising, and the place of each given cell among them."""
-    if cells > LARGEST_RANKING:
-        touched, position = np.unique(cell, return_inverse=True)
-        return touched, position
     is_touched = np.zeros(cells, dtype=bool)
     is_touched[cell] = True
     touched = np.flatnonzero(is_touched)
-    rank = np.empty(cells, dtype=np.int32)
-    rank[touched] = np.arange(len(touched), dtype=np.int32)
+    rank = np.empty(cells, dtype=np.int64)
+    rank[touched] = np.arange(len(touched))
     return touched, rank[cell]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Edges:
-    """Straight edges from (u0, v0) to (u1, v1): orientation sign and polygon number of each."""
+class _Pieces:
+    """Straight pieces of outlines from (u0, v0) to (u1, v1), in order along each ring.
+
+    ``sign`` is the ring's orientation, ``owner`` the number of its polygon.
+    """
 
     u0: Floats
     v0: Floats
@@ -253,9 +256,9 @@ class _Edges:
     sign: Floats
     owner: Ints
 
-    def take(self, which: Ints) -> _Edges:
-        """Some of the edges."""
-        return _Edges(
+    def take(self, which: Flags) -> _Pieces:
+        """Some of the pieces."""
+        return _Pieces(
             self.u0[which], self.v0[which], self.u1[which], self.v1[which],
             self.sign[which], self.owner[which],
         )  # fmt: skip
@@ -265,65 +268,67 @@ def _local(lines: Floats, cell: Ints, *places: Floats) -> Iterator[Floats]:
     """Yield coordinates within their cells, 0..1."""
     start, scale = lines[:-1][cell], (1.0 / np.diff(lines))[cell]
     for place in places:
-        yield np.clip((place - start) * scale, 0.0, 1.0)
+        local = place - start
+        local *= scale
+        yield np.clip(local, 0.0, 1.0, out=local)
 
 
-def _edges(polygons: Sequence[Any]) -> _Edges:
-    """Every edge of every ring, exteriors turning left and holes turning right."""
+def _cut_at_lines(polygons: Sequence[Any], lattice: Lattice) -> _Pieces:
+    """The outlines of polygons, cut at the lattice lines so that every piece lies in one cell.
+
+    Crossings are put between the vertices in the order in which the outline meets them. Exteriors
+    turn left and holes turn right, by their sign.
+    """
     parts, part_owner = shapely.get_parts(polygons, return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)
-    points, point_ring = shapely.get_coordinates(rings, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
     is_exterior = np.ones(len(rings), dtype=bool)
     is_exterior[1:] = ring_part[1:] != ring_part[:-1]
     ring_sign = np.where(shapely.is_ccw(rings) == is_exterior, 1.0, -1.0)
-    same = np.flatnonzero(point_ring[1:] == point_ring[:-1])
-    ring = point_ring[same]
     u, v = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
-    return _Edges(
-        u[same], v[same], u[same + 1], v[same + 1], ring_sign[ring], part_owner[ring_part][ring]
-    )
+    same = ring[1:] == ring[:-1]
+    edge, t = _crossings(u, v, same, lattice)
+    place = edge + 1 + np.arange(len(edge))
+    is_vertex = np.ones(len(u) + len(edge), dtype=bool)
+    is_vertex[place] = False
+    met = []
+    for along in (u, v):
+        start = along[edge]
+        sequence = np.empty(len(is_vertex))
+        sequence[is_vertex] = along
+        sequence[place] = start + t * (along[edge + 1] - start)
+        met.append(sequence)
+    ring_of = np.empty(len(is_vertex), dtype=np.int64)
+    ring_of[is_vertex] = ring
+    ring_of[place] = ring[edge]
+    same = ring_of[1:] == ring_of[:-1]
+    ring_of = ring_of[:-1][same]
+    (u0, u1), (v0, v1) = ((along[:-1][same], along[1:][same]) for along in met)
+    return _Pieces(u0, v0, u1, v1, ring_sign[ring_of], part_owner[ring_part][ring_of])
 
 
-def _cut_at_lines(edges: _Edges, lattice: Lattice) -> _Edges:
-    """Cut edges at the lattice lines, so that every piece lies in one cell."""
-    cuts_edge, cuts_t = [], []
-    is_cut = np.zeros(len(edges.u0), dtype=bool)
-    for lines, start, end in (
-        (lattice.u_mm, edges.u0, edges.u1),
-        (lattice.v_mm, edges.v0, edges.v1),
-    ):
-        first, last = _cell_index(lines, start), _cell_index(lines, end)
-        crossing = np.flatnonzero(first != last)
-        is_cut[crossing] = True
-        first, last = first[crossing], last[crossing]
+def _crossings(u: Floats, v: Floats, same: Flags, lattice: Lattice) -> tuple[Ints, Floats]:
+    """Where edges (vertex n to n + 1, if both are of the ``same`` ring) meet lattice lines.
+
+    Returned are edge number and share of the way, in the order of the outline.
+    """
+    edges, shares = [], []
+    for lines, along in ((lattice.u_mm, u), (lattice.v_mm, v)):
+        cell = _cell_index(lines, along)
+        crossing = np.flatnonzero((cell[1:] != cell[:-1]) & same)
+        first, last = cell[crossing], cell[crossing + 1]
         count = np.abs(last - first)
         edge = np.repeat(crossing, count)
         nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-        rising = np.repeat(last > first, count)
-        first = np.repeat(first, count)
+        first, rising = np.repeat(first, count), np.repeat(last > first, count)
         line = np.where(rising, first + 1 + nth, first - nth)
-        a = start[edge]
-        cuts_edge.append(edge)
-        cuts_t.append(np.clip((lines[line] - a) / (end[edge] - a), 0.0, 1.0))
-    whole, cut = np.flatnonzero(~is_cut), np.flatnonzero(is_cut)
-    edge = np.concatenate([cut, *cuts_edge])
-    t = np.concatenate([np.zeros(len(cut)), *cuts_t])
+        start = along[edge]
+        edges.append(edge)
+        shares.append(np.clip((lines[line] - start) / (along[edge + 1] - start), 0.0, 1.0))
+    edge, t = np.concatenate(edges), np.concatenate(shares)
     # the end of one edge and the start of the next must not mix: t = 1 stays below the next edge
     order = np.argsort(edge + 0.999999 * t, kind="stable")
-    edge, t = edge[order], t[order]
-    is_last = np.ones(len(edge), dtype=bool)
-    is_last[:-1] = edge[1:] != edge[:-1]
-    joined = []
-    for start, end in ((edges.u0, edges.u1), (edges.v0, edges.v1)):
-        a, b = start[edge], end[edge]
-        from_ = a + t * (b - a)
-        to = np.empty_like(from_)
-        to[:-1] = from_[1:]
-        to[is_last] = b[is_last]
-        joined += [np.concatenate([start[whole], from_]), np.concatenate([end[whole], to])]
-    index = np.concatenate([whole, edge])
-    u0, u1, v0, v1 = joined
-    return _Edges(u0, v0, u1, v1, edges.sign[index], edges.owner[index])
+    return edge[order], t[order]
 
 
 def _integrals(
@@ -331,29 +336,30 @@ def _integrals(
 ) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
     """Line integrals of every piece, summed per cell.
 
-    The integrands are cubic at most along a straight piece, so Simpson's rule is exact.
+    Along a straight piece x and y are linear, so each integral over dy is dy times a polynomial of
+    the middle (x, y) and the half lengths (a, b): the mean of x^2 is x^2 + a^2 / 3, that of x y is
+    x y + a b / 3, and so on.
     """
-    xm, ym = (x0 + x1) / 2, (y0 + y1) / 2
-    weight = sign * (y0 - y1) / 6.0
-    places = ((x0, y0, weight), (xm, ym, 4 * weight), (x1, y1, weight))
+    a, b = (x1 - x0) * 0.5, (y1 - y0) * 0.5
+    x, y = x0 + a, y0 + b
+    dy = -2.0 * b * sign
+    aa, ab, bb = a * a / 3, a * b / 3, b * b / 3
+    rest, xx, yy = 1 - x, x * x + aa, y * y + bb
+    mean_x = rest * dy
+    half_square = (1 - xx) * (0.5 * dy)
 
-    def total(integrand: Callable[[Floats, Floats], Floats]) -> Floats:
-        values = sum(w * integrand(x, y) for x, y, w in places)
+    def total(values: Floats) -> Floats:
         return np.bincount(position, weights=values, minlength=cells)
 
     own = (
-        total(lambda x, y: 1 - x),
-        total(lambda x, y: (1 - x * x) / 2),
-        total(lambda x, y: y * (1 - x)),
-        total(lambda x, y: y * (1 - x * x) / 2),
-        total(lambda x, y: (1 - x * x * x) / 3),
-        total(lambda x, y: y * y * (1 - x)),
+        total(mean_x),
+        total(half_square),
+        total(y * mean_x - ab * dy),
+        total(y * half_square - x * ab * dy),
+        total((1 - x * (xx + 2 * aa)) * (dy / 3)),
+        total(yy * mean_x - 2 * y * ab * dy),
     )
-    carried = (
-        np.bincount(position, weights=6 * weight, minlength=cells),
-        np.bincount(position, weights=6 * weight * ym, minlength=cells),
-        total(lambda x, y: y * y),
-    )
+    carried = (total(dy), total(dy * y), total(dy * yy))
     return own, carried
 
 
@@ -370,36 +376,46 @@ def _carry_along_rows(carried: tuple[Floats, ...], row: Ints) -> tuple[list[Floa
     return before, after
 
 
-def _full_runs(touched: Ints, carry: Floats, columns: int) -> Ints:
+@dataclass(frozen=True, slots=True, eq=False)
+class _FullCells:
+    """The full cells of some sheets, (sheets, cells), and their area per sheet."""
+
+    flags: Flags
+    area_mm2: Floats
+
+
+def _full_cells(touched: Ints, carry: Floats, sheets: int, lattice: Lattice) -> _FullCells:
     """Cells between two touched cells of a row (or up to its end) that lie wholly inside."""
+    columns, cells = lattice.columns, lattice.rows * lattice.columns
     row_end = (touched // columns + 1) * columns
-    following = np.append(touched[1:], row_end[-1:])
-    stop = np.minimum(following, row_end)
-    count = np.where(carry > 0.5, stop - touched - 1, 0)
-    nth = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-    return np.asarray(np.repeat(touched + 1, count) + nth)
+    stop = np.minimum(np.append(touched[1:], row_end[-1:]), row_end)
+    start = touched + 1
+    is_run = (carry > 0.5) & (stop > start)
+    start, stop = start[is_run], stop[is_run]
+    change = np.zeros(sheets * cells + 1, dtype=np.int8)
+    change[start] = 1
+    change[stop] -= 1
+    flags = np.cumsum(change[:-1], dtype=np.int8).view(bool).reshape(sheets, cells)
+    row, column = np.divmod(start % cells, columns)
+    width = lattice.u_mm[column + stop - start] - lattice.u_mm[column]
+    areas = np.bincount(start // cells, np.diff(lattice.v_mm)[row] * width, minlength=sheets)
+    return _FullCells(flags, areas)
 
 
 def _split_by_sheet(
-    sheets: int, cells: int, full: Ints, partial: Ints, share: Floats, moments: Floats,
-    outline_uv: Floats, outline_partial: Ints, outline_owner: Ints,
-) -> tuple[Sheet, ...]:  # fmt: skip
+    polygons: Sequence[Any], lattice: Lattice, full: _FullCells, partial: Ints, share: Floats,
+    moments: Floats, outline: Floats, outline_partial: Ints, outline_owner: Ints,
+) -> Iterator[Sheet]:  # fmt: skip
     """Hand every sheet its own cells and outline."""
-    bounds = np.arange(sheets + 1) * cells
-    full_at = np.searchsorted(full, bounds)
-    partial_at = np.searchsorted(partial, bounds)
-    outline_at = np.searchsorted(outline_owner, np.arange(sheets + 1))
-    made = []
-    for n in range(sheets):
-        f, p, o = (slice(at[n], at[n + 1]) for at in (full_at, partial_at, outline_at))
-        made.append(
-            Sheet(
-                full[f] - bounds[n],
-                partial[p] - bounds[n],
-                share[p],
-                moments[:, p],
-                outline_uv[o],
-                outline_partial[o] - partial_at[n],
-            )
-        )
-    return tuple(made)
+    sheets, cells = full.flags.shape
+    numbers = np.arange(sheets + 1)
+    partial_at = np.searchsorted(partial, numbers * cells).tolist()
+    outline_at = np.searchsorted(outline_owner, numbers).tolist()
+    owner, cell = np.divmod(partial, cells)
+    areas = full.area_mm2 + np.bincount(owner, share * lattice.cell_mm2[cell], minlength=sheets)
+    for n, covered_mm2 in enumerate(areas.tolist()):
+        p, o = slice(*partial_at[n : n + 2]), slice(*outline_at[n : n + 2])
+        yield Sheet(
+            polygons[n], full.flags[n], cell[p], share[p], moments[:, p],
+            outline[:, o], outline_partial[o] - partial_at[n], covered_mm2,
+        )  # fmt: skip

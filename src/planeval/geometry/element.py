@@ -135,21 +135,28 @@ def _quarter(longest_mm: float) -> int:
 
 
 def _ellipse(plus: Floats, minus: Floats) -> Floats:
-    """Points around four quarters of ellipses; their polygon has the area of the quarters."""
+    """Points around four quarters of ellipses; their polygon has the area of the quarters.
+
+    The semi-axes themselves are exact: a flat face moves by just the margin.
+    """
     quarter = _quarter(float(max(*plus, *minus)))
     step = np.pi / 2 / quarter
     angle = np.arange(4 * quarter) * step
     unit = np.column_stack([np.cos(angle), np.sin(angle)])
     unit[np.abs(unit) < 1e-12] = 0.0
-    return np.asarray(np.sqrt(step / np.sin(step)) * np.where(unit > 0, plus, minus) * unit)
+    # two of a quarter's triangles have a corner on an axis: (n - 2) f^2 + 2 f = n step / sin(step)
+    wanted = quarter * step / np.sin(step)
+    factor = (np.sqrt(1 + (quarter - 2) * wanted) - 1) / (quarter - 2)
+    unit[np.arange(4 * quarter) % quarter != 0] *= factor
+    return np.asarray(np.where(unit > 0, plus, minus) * unit)
 
 
 def _surface(lengths: Lengths) -> Floats:
     """Points of the body's surface, (latitudes, longitudes, 3), in patient axes.
 
-    The polygons through them have the area of the ellipses that they stand for.
+    They are finer than an ellipse's points, because a section's corners lie on their edges.
     """
-    quarter = _quarter(lengths.longest)
+    quarter = 2 * _quarter(lengths.longest)
     step = np.pi / 2 / quarter
     latitude = (np.arange(2 * quarter + 1) - quarter)[:, None] * step
     longitude = np.arange(4 * quarter)[None, :] * step
@@ -162,9 +169,7 @@ def _surface(lengths: Lengths) -> Floats:
         axis=-1,
     )
     unit[np.abs(unit) < 1e-12] = 0.0
-    return np.asarray(
-        np.sqrt(step / np.sin(step)) * np.where(unit > 0, lengths.plus, lengths.minus) * unit
-    )
+    return np.asarray(np.where(unit > 0, lengths.plus, lengths.minus) * unit)
 
 
 def _lattice_edges(points: Floats) -> tuple[Floats, Floats]:

@@ -5,9 +5,9 @@ every node of an isotropic grid keeps a *root*: the last bend of its way, or a p
 surface, and its distance is the root's distance plus the straight line to it.
 
 1. A node that sees the nearest point of the seed has the exact distance at once.
-2. Any other node tries the roots of its 26 neighbours; one that it sees is its own root.
-3. If it sees none of them, its way bends near a neighbour, and the bend is pulled taut towards the
-   straight line as far as the wall allows, to a small part of a cell.
+2. Any other node tries the best root of its 26 neighbours; if it sees that, it is its own root.
+3. If not, its way bends at a neighbour, and is then pulled taut around the wall: the bend slides back
+   along the way and its corner is cut, as far as the wall allows, to a small part of a cell.
 
 Nothing is added up along grid directions, so there is no metrication error (Dijkstra over 26
 neighbours: up to 10 %) and no source error (first-order fast marching). The idea is that of any-angle
@@ -37,11 +37,8 @@ IMPROVEMENT = 1e-3
 HALVINGS = 5
 """Halvings of the play of a bend that is pulled taut."""
 
-ROOTS_TRIED = 4
-SAME_ROOT = 0.1
-"""Share of a step within which two roots count as one: hidden together."""
-
-BENDS_TRIED = 3
+BENDS_TRIED = 2
+"""Neighbours at which a way may bend, the shortest way first; the next is for a wall between."""
 
 SEED_NEIGHBOURS = 12
 """Points of the seed's surface to which a root may slide at a time."""
@@ -142,8 +139,7 @@ class _Search:
 
         surface = self.bends.place
         tree = KDTree(surface)
-        reach = self.limit_mm + 2 * self.nodes.step_mm
-        length, nearest = tree.query(self.point[:-1], distance_upper_bound=reach)
+        length, nearest = tree.query(self.point[:-1], distance_upper_bound=self.limit_mm)
         near = np.flatnonzero(np.isfinite(length))
         is_seed = solid.holds(self.point[near])
         seen = is_seed | self.lumen.sees(self.point[near], surface[nearest[near]])
@@ -196,18 +192,8 @@ class _Search:
     def _improved(self, numbers: Ints, neighbours: Ints, ways: Floats) -> Ints:
         """Give nodes shorter ways where there are; return those that changed."""
         before = self.distance[numbers].copy()
-        trying, hidden = np.arange(len(numbers)), np.zeros(len(numbers), dtype=bool)
-        for _ in range(ROOTS_TRIED):
-            column = ways[trying].argmin(axis=1)
-            useful = ways[trying, column] < self.distance[numbers[trying]] - self._eps
-            trying, column = trying[useful], column[useful]
-            root = self.root[neighbours[trying, column]]
-            unseen = ~self._take_slid(numbers[trying], root)
-            trying, root = trying[unseen], root[unseen]
-            hidden[trying] = True
-            place = self.bends.place
-            apart = _length(place[self.root[neighbours[trying]]] - place[root][:, None, :])
-            ways[trying] = np.where(apart < SAME_ROOT * self.nodes.step_mm, np.inf, ways[trying])
+        over = neighbours[np.arange(len(numbers)), ways.argmin(axis=1)]
+        hidden = ~self._take_slid(numbers, self.root[over])
         self._bend(numbers[hidden], neighbours[hidden])
         changed = numbers[self.distance[numbers] < before - self._eps]
         self._tighten(changed)

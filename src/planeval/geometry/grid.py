@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 
-__all__ = ["ORTHONORMAL_TOLERANCE", "Grid"]
+__all__ = ["ORTHONORMAL_TOLERANCE", "Grid", "usual_step"]
 
 ORTHONORMAL_TOLERANCE = 1e-4
 """Largest error of a direction's length or of a right angle: direction cosines are written as decimal
@@ -164,6 +164,19 @@ class Grid:
             f"Grid({k}x{j}x{i}, {planes} x {self.row_step_mm:g} x {self.column_step_mm:g} mm, "
             f"origin {tuple(round(c, 3) for c in self.origin_mm)})"
         )
+
+
+def usual_step(positions: NDArray[np.float64]) -> float:
+    """Return the median distance of neighbouring positions.
+
+    >>> usual_step(np.array([0.0, 2.0, 4.0, 9.0]))
+    2.0
+
+    ``numpy.median`` would do, but loads numpy's masked arrays with it, for this alone.
+    """
+    steps = np.sort(np.abs(np.diff(positions)))
+    half = len(steps) // 2
+    return float(steps[half] if len(steps) % 2 else (steps[half - 1] + steps[half]) / 2)
 
 
 def _rebuild(*args: object) -> Grid:

@@ -6,7 +6,7 @@ a *loft* takes its place. It is made of pieces between two heights:
 * between two planes, the blend of their outlines (:class:`~planeval.geometry.interpolate.Blend`),
   offset so that its area follows a quadratic through the areas of the planes around. That is exact for
   spheres, ellipsoids and cones, whose section areas are quadratic; the blend alone leaves chords. At a
-  kink the smaller of the two second differences at hand counts, and none if their signs differ;
+  kink the smaller of the two second differences at hand counts;
 * beyond the last plane of a part, the same outline, inset so that its area follows the quadratic of
   the last three planes down to nothing. It has to end before the next plane, which has no contour of
   the part. Where the quadratic does not vanish there, the part ends flat.
@@ -17,25 +17,20 @@ Parts of neighbouring planes belong together where they overlap. Heights are in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
-from planeval.geometry.interpolate import Blend
+from planeval.geometry.loft_pieces import OUTLINE_MM, Between, Piece, Prism, Slice, Tip
 from planeval.geometry.rings import simplified
 from planeval.geometry.stack import CapReading, PlanarStack, Slab
 
-__all__ = ["Loft", "Piece", "lofts"]
+__all__ = ["Loft", "lofts"]
 
 Area = Any
-Spacing = Callable[[float, float, float], float]
-"""Largest step along a surface that rises by the first and runs sideways by the second length in mm,
-around a section of the third as radius."""
-
 ROUND = -np.pi
 """Half the second derivative of a sphere's section area: what two planes alone are taken for."""
 
@@ -47,21 +42,6 @@ NEARLY_NOTHING = 0.05
 
 DERIVED_BEYOND = 1.6
 """The same for a derived slab, whose end is known: by how much the quadratic may miss it."""
-
-OUTLINE_MM = 0.005
-"""Outlines keep to within this distance of what was drawn or computed."""
-
-SHAPE_MM = 0.02
-"""The same for shapes between planes, whose area is set afterwards."""
-
-SMALL_MM = 0.1
-"""Offsets up to this keep the points of an outline."""
-
-AREA_MM, SMALLEST_MM2 = 1e-3, 1e-4
-"""A section has its wanted area when its outline is off by this on average; smaller ones are nothing."""
-
-MOST_SHAPES = 30
-"""Most sections that one piece is cut into."""
 
 JOIN_MM = 1e-6
 
@@ -77,112 +57,6 @@ class End:
     flat_mm: float
     longest_mm: float = 0.0
     tip_mm: float | None = None
-
-
-class Piece:
-    """A part of the solid between two heights."""
-
-    is_prism = False
-
-    def __init__(self, low_mm: float, high_mm: float) -> None:
-        self.low_mm, self.high_mm = low_mm, high_mm
-        self._areas: dict[float, Area] = {}
-
-    def at(self, height_mm: float) -> Area:
-        """Return the section at a height between the two."""
-        key = round(height_mm, 6)
-        if key not in self._areas:
-            self._areas[key] = self._section(height_mm)
-        return self._areas[key]
-
-    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
-        """Return heights close enough together for sections to stand for the piece."""
-        raise NotImplementedError
-
-    def _section(self, height_mm: float) -> Area:
-        raise NotImplementedError
-
-
-class _Prism(Piece):
-    """The same section at all heights."""
-
-    is_prism = True
-
-    def __init__(self, low_mm: float, high_mm: float, area: Area) -> None:
-        super().__init__(min(low_mm, high_mm), max(low_mm, high_mm))
-        self.area = area
-
-    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
-        """Return both ends."""
-        return np.array([self.low_mm, self.high_mm])
-
-    def _section(self, height_mm: float) -> Area:
-        return self.area
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Slice:
-    """Parts of one plane that belong together."""
-
-    height_mm: float
-    area: Area
-    area_mm2: float
-    parts: frozenset[int]
-
-
-class _Between(Piece):
-    """From one plane to the next: a blend whose area is ``linear + bend (z - low) (z - high)``."""
-
-    def __init__(self, lower: Slice, upper: Slice, bend: float) -> None:
-        super().__init__(lower.height_mm, upper.height_mm)
-        self._ends = lower, upper
-        self._bend = bend
-        self._blend: Blend | None = None
-
-    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
-        """Return heights in equal steps."""
-        lower, upper = self._ends
-        rise = self.high_mm - self.low_mm
-        sideways = abs(upper.area_mm2 - lower.area_mm2) / max(lower.area.length, upper.area.length)
-        radius = np.sqrt(max(lower.area_mm2, upper.area_mm2) / np.pi)
-        count = int(np.ceil(np.hypot(rise, sideways) / spacing(rise, sideways, radius)))
-        return np.linspace(self.low_mm, self.high_mm, min(max(count, 1), MOST_SHAPES) + 1)
-
-    def _section(self, height_mm: float) -> Area:
-        lower, upper = self._ends
-        fraction = (height_mm - self.low_mm) / (self.high_mm - self.low_mm)
-        for end, at in ((lower, 0.0), (upper, 1.0)):
-            if abs(fraction - at) < JOIN_MM:
-                return end.area
-        if self._blend is None:
-            self._blend = Blend(lower.area, upper.area)
-        wanted = (1 - fraction) * lower.area_mm2 + fraction * upper.area_mm2
-        wanted += self._bend * (height_mm - self.low_mm) * (height_mm - self.high_mm)
-        shape = simplified(self._blend.at(fraction), SHAPE_MM)
-        return _of_area(shape, max(wanted, 0.0))
-
-
-class _Tip(Piece):
-    """From an end plane to a point: the area is a quadratic of the distance."""
-
-    def __init__(self, end: Slice, tip_mm: float, shares: Callable[[float], float]) -> None:
-        super().__init__(min(end.height_mm, tip_mm), max(end.height_mm, tip_mm))
-        self._end, self._tip, self._share = end, tip_mm, shares
-
-    def heights(self, spacing: Spacing) -> NDArray[np.float64]:
-        """Dense towards the tip, so that a round end is cut in about equal steps along its surface."""
-        length = self._tip - self._end.height_mm
-        radius = np.sqrt(self._end.area_mm2 / np.pi)
-        steps = np.hypot(length, radius) / spacing(abs(length), radius, radius)
-        count = int(np.clip(np.ceil(steps), 4, MOST_SHAPES))
-        left = 1 - np.append(np.arange(count), count - 0.25) / count
-        return np.sort(self._tip - length * left**2)
-
-    def _section(self, height_mm: float) -> Area:
-        along = (height_mm - self._end.height_mm) / (self._tip - self._end.height_mm)
-        if along < JOIN_MM:
-            return self._end.area
-        return _of_area(self._end.area, self._end.area_mm2 * max(self._share(along), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,18 +225,44 @@ class _Levels:
         return Slice(self.heights[level], area, float(area.area), parts)
 
     def history(self, level: int, parts: frozenset[int], direction: int) -> list[Slice]:
-        """Up to two slices that follow in a direction (-1 down, 1 up) with nothing joining in."""
+        """Up to two slices that follow in a direction (-1 down, 1 up).
+
+        Where parts merge with others, what lies nearer to them counts.
+        """
         found: list[Slice] = []
+        share = 1.0
         while len(found) < 2:
             between = level - 1 if direction < 0 else level
             joints = self.joints[between] if 0 <= between < len(self.joints) else []
             side = 1 if direction < 0 else 0
-            following = next((j[1 - side] for j in joints if j[side] == parts), frozenset())
-            if not following:
+            joint = next((joint for joint in joints if joint[side] >= parts), None)
+            if joint is None or not joint[1 - side]:
                 break
-            level, parts = level + direction, following
-            found.append(self.slice(level, parts))
+            merged = self.slice(level + direction, joint[1 - side])
+            others = joint[side] - parts
+            if others:
+                own = self.slice(level, parts).area
+                near = _nearer(merged.area, own, [self.parts[level][n] for n in others])
+                share *= near / merged.area_mm2
+            level, parts = level + direction, joint[1 - side]
+            found.append(replace(merged, area_mm2=share * merged.area_mm2))
         return found
+
+
+def _nearer(area: Area, own: Area, others: Sequence[Area]) -> float:
+    """Size of the part of an area that lies on this side of the middle between own and each other."""
+    u0, v0, u1, v1 = shapely.total_bounds([area, own, *others])
+    far = float(u1 - u0 + v1 - v0)
+    for other in others:
+        start, end = shapely.get_coordinates(shapely.shortest_line(own, other))
+        middle, way = (start + end) / 2, end - start
+        if not way.any():
+            continue
+        way = far * way / np.hypot(*way)
+        across = np.array([-way[1], way[0]])
+        side = np.stack([middle + across, middle - across])
+        area = shapely.difference(area, shapely.Polygon([*side, *(side + way)[::-1]]))
+    return float(area.area)
 
 
 def _pieces(run: _Run, workshop: _Workshop) -> Iterator[Piece]:
@@ -399,16 +299,16 @@ def _joining(levels: _Levels, level: int, joint: _Joint, workshop: _Workshop) ->
         reach = upper.height_mm - lower.height_mm
         is_round = all(way is not None and way[0] <= BEYOND * reach for way in alone)
         bends = [ROUND if is_round else 0.0]
-    bend = min(bends, key=abs) if min(bends) * max(bends) > 0 else 0.0
+    bend = min(bends, key=abs)
     return workshop.once(  # type: ignore[no-any-return]
-        lambda: _Between(lower, upper, bend), [lower.area, upper.area],
+        lambda: Between(lower, upper, bend), [lower.area, upper.area],
         "between", lower.height_mm, upper.height_mm, id(lower.area), id(upper.area), round(bend, 9),
     )  # fmt: skip
 
 
 def _prism(one_mm: float, other_mm: float, area: Area, workshop: _Workshop) -> Piece:
     return workshop.once(  # type: ignore[no-any-return]
-        lambda: _Prism(one_mm, other_mm, area), [area], "prism", one_mm, other_mm, id(area)
+        lambda: Prism(one_mm, other_mm, area), [area], "prism", one_mm, other_mm, id(area)
     )
 
 
@@ -440,7 +340,7 @@ def _ending(
         return 1 + (slope * along * reach + curve * (along * reach) ** 2) / last.area_mm2
 
     yield workshop.once(
-        lambda: _Tip(last, tip_mm, share), [last.area],
+        lambda: Tip(last, tip_mm, share), [last.area],
         "tip", last.height_mm, tip_mm, id(last.area), round(reach, 9), round(slope, 9),
     )  # fmt: skip
 
@@ -472,25 +372,3 @@ def _vanishing(last: Slice, history: Sequence[Slice]) -> tuple[float, float, flo
     if slope < root:
         return float(2 * last.area_mm2 / (root - slope)), slope, curve
     return None
-
-
-def _of_area(shape: Area, wanted_mm2: float) -> Area:
-    """Offset a shape so that its area becomes the wanted one."""
-    if wanted_mm2 < SMALLEST_MM2 or shape.is_empty:
-        return shapely.Polygon()
-    result, offset, remains, vanishes = shape, 0.0, 0.0, -np.inf
-    for _round in range(10):
-        area, length = result.area, result.length
-        if area == 0:
-            vanishes, offset = offset, (offset + remains) / 2
-        else:
-            missing = wanted_mm2 - area
-            if abs(missing) < AREA_MM * length + 1e-5 * wanted_mm2:
-                break
-            # exact for a disc
-            step = (np.sqrt(max(length**2 + 4 * np.pi * missing, 0.0)) - length) / (2 * np.pi)
-            remains, offset = offset, max(offset + step, (offset + vanishes) / 2)
-        # a small offset keeps its corners; a large one must not let them run away
-        style = "mitre" if abs(offset) < SMALL_MM else "round"
-        result = shapely.buffer(shape, offset, quad_segs=4, join_style=style)
-    return result if abs(offset) < SMALL_MM else simplified(result, OUTLINE_MM)

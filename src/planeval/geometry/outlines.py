@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
+from planeval.geometry.interpolate import Blend
 from planeval.geometry.rings import solid_part
 from planeval.geometry.stack import PARALLEL_TOLERANCE, CapReading, PlanarStack
 
@@ -100,8 +101,8 @@ def section_at(
     """Return the area in which a plane at a height cuts the solid.
 
     At a drawn plane it is what was drawn. Elsewhere it is the polygon of the slab that holds the
-    height; on the boundary of two slabs it is the section of the closed solid: the union of both.
-    Empty where there is nothing solid.
+    height; on the boundary of two slabs it is the shape half-way between both, which favours
+    neither. Empty where there is nothing solid.
     """
     for plane in stack.planes:
         if abs(plane.offset_mm - height_mm) <= SAME_HEIGHT_MM:
@@ -114,8 +115,8 @@ def section_at(
         if slab.readings & CapReading.CHOSEN
         and slab.low_mm - slack <= height_mm <= slab.high_mm + slack
     ]
-    if len(areas) > 1 and not all(area is areas[0] for area in areas):
-        return solid_part(shapely.union_all(areas))
+    if len(areas) == 2 and not areas[0].equals_exact(areas[1], 0.0):
+        return solid_part(Blend(*areas).at(0.5))
     return areas[0] if areas else shapely.Polygon()
 
 

@@ -11,6 +11,7 @@ Where an end lies is only known within one plane spacing. :class:`EndBand` says 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -145,7 +146,7 @@ def smooth_slabs(stack: PlanarStack) -> PlanarStack:
     for low, high in loft.runs:
         edges = np.linspace(low, high, max(2, round((high - low) / SLAB_MM)) + 1)
         for bottom, top in pairwise(edges.tolist()):
-            area = loft.at((bottom + top) / 2)
+            area = _joined(loft.at((bottom + top) / 2))
             if not area.is_empty:
                 slabs.append(Slab(bottom, top, area))
     return PlanarStack(stack.frame, slabs=slabs)
@@ -183,22 +184,28 @@ def _sections(loft: Loft, step_mm: float) -> list[tuple[float, Area]]:
         ]
         sizes = [sum(area.area for area in areas) for areas in (below, above)]
         if abs(sizes[0] - sizes[1]) > JUMP_SHARE * max(sizes):
-            found[height - EDGE_MM] = shapely.union_all(below)
-            found[height + EDGE_MM] = shapely.union_all(above)
+            found[height - EDGE_MM] = _joined(below)
+            found[height + EDGE_MM] = _joined(above)
         elif height - last >= SECTION_MM - EDGE_MM or height in (bounds[0], bounds[-1]):
-            found[height] = below[0] if len(below) == 1 else shapely.union_all(below)
+            found[height] = _joined(below)
             last = height
     if np.isfinite(step_mm):
         known = np.array(list(found))
         for piece in loft.pieces:
-            for height in piece.heights(max(step_mm, SECTION_MM)).tolist():
+            for height in piece.heights(lambda *_: max(step_mm, SECTION_MM)).tolist():
                 if (
                     piece.low_mm < height < piece.high_mm
                     and height not in found
                     and np.abs(known - height).min() > 1.01 * EDGE_MM
                 ):
-                    found[height] = loft.at(height)
+                    found[height] = _joined(loft.at(height))
     return sorted(found.items(), key=lambda each: each[0])
+
+
+def _joined(areas: Sequence[Area]) -> Area:
+    """Return one area of the sections of several pieces."""
+    solid = [area for area in areas if not area.is_empty]
+    return solid[0] if len(solid) == 1 else shapely.union_all(solid)
 
 
 def _layers(sections: list[tuple[float, Area]], u: Floats, v: Floats) -> tuple[Floats, Floats]:
@@ -249,6 +256,6 @@ def _end(readings: dict[CapReading, Loft], side: int) -> EndBand:
     ]
     drawn, furthest = ends
     reach = abs(furthest - drawn)
-    near, plane = (chosen.at(at).area for at in (0.9 * taken + 0.1 * drawn, drawn))
+    near, plane = (_joined(chosen.at(at)).area for at in (0.9 * taken + 0.1 * drawn, drawn))
     known = TIP_PART * reach if near < TIP_SHARE * plane else reach
     return EndBand(drawn, taken, min(known, abs(taken - drawn)), min(known, abs(furthest - taken)))

@@ -42,6 +42,8 @@ HALVINGS = 8
 MOST_POINTS = 5000
 FINEST_POINTS_MM = 0.25
 
+CURVE_BITS = 12
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurfacePoints:
@@ -93,9 +95,10 @@ class Surface:
         """
         finest = max(FINEST_POINTS_MM, float(np.sqrt(self.area_mm2 / MOST_POINTS)))
         count = max(16, round(self.area_mm2 / (spacing_mm or finest) ** 2))
-        summed = np.cumsum(self._areas)
+        order = _near_each_other(self._corners.mean(axis=1))
+        summed = np.cumsum(self._areas[order])
         marks = (np.arange(count) + 0.5) * summed[-1] / count
-        chosen = np.searchsorted(summed, marks)
+        chosen = order[np.searchsorted(summed, marks)]
         # a place inside the triangle that differs from point to point, the same in every run
         first, second = np.modf(np.outer([0.754877666, 0.569840296], np.arange(1, count + 1)))[0]
         flip = first + second > 1
@@ -198,6 +201,21 @@ def _triangles(solid: Solid) -> tuple[Floats, Floats, Floats]:
     solid_ones = areas > 1e-12
     corners, across, areas = corners[solid_ones], across[solid_ones], areas[solid_ones]
     return corners, across / (2 * areas[:, None]), areas
+
+
+def _near_each_other(places: Floats) -> NDArray[np.intp]:
+    """Return an order of places in which neighbours lie near each other: along a Z-order curve.
+
+    Equal steps along it are then spread evenly over the surface.
+    """
+    low = places.min(axis=0)
+    scale = (2**CURVE_BITS - 1) / max(float((places.max(axis=0) - low).max()), 1e-9)
+    cells = ((places - low) * scale).astype(np.int64)
+    codes = np.zeros(len(places), dtype=np.int64)
+    for bit in range(CURVE_BITS):
+        for axis in range(3):
+            codes |= ((cells[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return np.argsort(codes, kind="stable")
 
 
 def _feet(points: Floats, corners: Floats) -> Floats:

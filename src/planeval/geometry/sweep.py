@@ -9,7 +9,8 @@ from typing import Any
 import shapely
 
 from planeval.geometry.element import Element
-from planeval.geometry.loft import Loft, Piece
+from planeval.geometry.loft import Loft
+from planeval.geometry.loft_pieces import Piece
 from planeval.geometry.minkowski import Convex, Outline, grown, shrunk
 from planeval.geometry.stack import CapReading
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from planeval.errors import GeometryError
 from planeval.geometry.geodesic import DistanceField, distance_field
 from planeval.geometry.lumen import Box, Lumen, NodeGrid
-from planeval.geometry.pieces import Pieces
 from planeval.geometry.rings import solid_part
 from planeval.geometry.stack import Slab
+from planeval.geometry.vessel_pieces import Pieces
 
 __all__ = ["Trace", "traced"]
 
@@ -57,9 +57,9 @@ def traced(
     (core, wanted), (holding, bridges), (length_mm, bridge_mm) = solids, reached, lengths
     lumen_slabs = pieces.slabs_of(holding | set(bridges))
     seed_slabs = _common(core, lumen_slabs)
-    box = _box_of(seed_slabs).grown(length_mm + bridge_mm + 2 * USUAL_STEP_MM)
+    box = _box_of(seed_slabs).grown(length_mm + bridge_mm + 2 * COARSEST_STEP_MM)
     box = box.common(_box_of(lumen_slabs)).common(
-        _box_of(wanted).grown(bridge_mm + 2 * USUAL_STEP_MM)
+        _box_of(wanted).grown(bridge_mm + 2 * COARSEST_STEP_MM)
     )
     lumen_slabs, seed_slabs = _within(lumen_slabs, box), _within(seed_slabs, box)
     step_mm = _node_step(lumen_slabs, box)
@@ -142,14 +142,23 @@ def _nodes_in(lumen: Lumen, slabs: Sequence[Slab], nodes: NodeGrid) -> Ints:
     heights, u, v = nodes.axis(2), nodes.axis(0), nodes.axis(1)
     found = [np.zeros(0, dtype=np.int64)]
     for slab in slabs:
-        layers = np.flatnonzero((heights >= slab.low_mm) & (heights < slab.high_mm))
+        layers = _inner((heights >= slab.low_mm) & (heights < slab.high_mm))
         u0, v0, u1, v1 = slab.area.bounds
-        columns = np.flatnonzero((u > u0) & (u < u1))
-        rows = np.flatnonzero((v > v0) & (v < v1))
+        columns = _inner((u > u0) & (u < u1))
+        rows = _inner((v > v0) & (v < v1))
         k, j, i = np.meshgrid(layers, rows, columns, indexing="ij")
         flat = ((k * len(v) + j) * len(u) + i).ravel()
         found.append(flat[lumen.holds(nodes.points(flat))])
     return np.unique(np.concatenate(found))
+
+
+def _inner(chosen: NDArray[np.bool_]) -> Ints:
+    """Numbers of the chosen nodes of an axis, without the two at either end.
+
+    A node's neighbours, and theirs, must be on the grid; the box ends before the last two.
+    """
+    numbers = np.flatnonzero(chosen)
+    return numbers[(numbers >= 2) & (numbers < len(chosen) - 2)]
 
 
 def _passages(
@@ -186,9 +195,17 @@ def _passages(
                 distance_transform_edt(~side.reshape(nodes.shape), sampling=nodes.step_mm)
                 for side in (own, joined)
             )
-            passages.append(np.flatnonzero(way <= bridge_mm + nodes.step_mm))
+            near = way <= bridge_mm + nodes.step_mm
+            near[~_inner_box(near.shape)] = False
+            passages.append(np.flatnonzero(near))
         joined |= own
     return np.unique(np.concatenate(passages)), own_nodes
+
+
+def _inner_box(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    inner = np.zeros(shape, dtype=bool)
+    inner[2:-2, 2:-2, 2:-2] = True
+    return inner
 
 
 def _surface(slabs: Sequence[Slab], spacing_mm: float) -> Floats:

@@ -26,11 +26,11 @@ from planeval.errors import GeometryError
 from planeval.geometry.booleans import combine
 from planeval.geometry.geodesic import DistanceField
 from planeval.geometry.interpolate import outline
-from planeval.geometry.pieces import Pieces
 from planeval.geometry.reframe import in_frame
 from planeval.geometry.rings import solid_part
 from planeval.geometry.stack import CapReading, PlanarStack, Slab, volume_cc
 from planeval.geometry.tracing import traced
+from planeval.geometry.vessel_pieces import Pieces
 
 __all__ = ["VesselPart", "vessel_part"]
 
@@ -181,7 +181,8 @@ def _cut_at(field: DistanceField, slabs: Sequence[Slab], length_mm: float) -> It
     """Cut slabs by a level of the distances: thin slabs, in an odd number each, readings kept."""
     for slab in slabs:
         nearest, farthest = _range_in(field, slab)
-        if slab.readings & CapReading.CHOSEN and farthest < length_mm - field.nodes.step_mm:
+        is_near = farthest < length_mm - field.nodes.step_mm and _is_framed(field, slab.area)
+        if slab.readings & CapReading.CHOSEN and is_near:
             yield slab
         elif nearest < length_mm + field.nodes.step_mm:
             thickness = slab.high_mm - slab.low_mm
@@ -198,6 +199,13 @@ def _range_in(field: DistanceField, slab: Slab) -> tuple[float, float]:
     )
     values = field.values[first : last + 1][field.inside[first : last + 1]]
     return float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+
+
+def _is_framed(field: DistanceField, area: Area) -> bool:
+    """Whether the nodes reach around an area: of what lies beyond them no distance is known."""
+    u, v = field.nodes.axis(0), field.nodes.axis(1)
+    u0, v0, u1, v1 = area.bounds
+    return bool(u[0] <= u0 and u1 <= u[-1] and v[0] <= v0 and v1 <= v[-1])
 
 
 def _cut_evenly(field: DistanceField, slab: Slab, length_mm: float) -> Iterator[Slab]:

@@ -36,6 +36,7 @@ from planeval.model.value import Value
 __all__ = [
     "SCHEMA",
     "Attention",
+    "CheckItem",
     "Companion",
     "Conversion",
     "DoseSummary",
@@ -50,6 +51,7 @@ __all__ = [
     "PlanSummary",
     "PointRow",
     "PrescriptionRow",
+    "Proposal",
     "ProtocolSummary",
     "Provenance",
     "Row",
@@ -145,12 +147,38 @@ class SourceNote:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckItem:
+    """A question of the protocol that a person answers with yes or no; never in the verdict."""
+
+    id: str
+    question: str
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A protocol that was looked at when planeval chose by itself, and what became of it.
+
+    ``outcome`` is PASS where it applies; ``is_chosen`` marks the one that was applied.
+    """
+
+    id: str
+    title: str
+    purpose: str
+    review_status: str
+    outcome: Outcome
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ProtocolSummary:
     """The protocol that was applied.
 
     ``opening`` are statements that must head every report of this protocol; ``readings`` are
     the choices its author made where the source leaves room. ``applicability`` is the condition in
-    words, ``applies`` what became of it here (PASS where it applies).
+    words, ``applies`` what became of it here (PASS where it applies). ``origin`` is shipped, site,
+    site-override or file; ``includes`` are the sets that became part of it, with their digests.
     """
 
     id: str
@@ -166,6 +194,10 @@ class ProtocolSummary:
     opening: tuple[str, ...] = ()
     readings: tuple[str, ...] = ()
     sources: tuple[SourceNote, ...] = ()
+    purpose: str = "disease"
+    origin: str = "file"
+    includes: tuple[str, ...] = ()
+    checklist: tuple[CheckItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +314,8 @@ class EvaluationRecord:
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
     ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
-    targets' coverage and indices, for information.
+    targets' coverage and indices, for information. ``proposals`` are the protocols that were looked
+    at where planeval chose by itself.
     """
 
     identity: Identity
@@ -307,6 +340,7 @@ class EvaluationRecord:
     provenance: Provenance
     margins: tuple[MarginRow, ...] = ()
     targets: tuple[TargetRow, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

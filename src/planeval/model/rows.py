@@ -10,6 +10,7 @@ from planeval.model.value import Value
 from planeval.units import Unit
 
 __all__ = [
+    "UNVERIFIED",
     "Companion",
     "GroupMode",
     "LimitMark",
@@ -21,6 +22,10 @@ __all__ = [
     "RowKind",
     "StructureMatch",
 ]
+
+
+UNVERIFIED = ("conflict", "check")
+"""Evidence flags of numbers that nobody has read, or that transcriptions disagree about."""
 
 
 class RowKind(StrEnum):
@@ -139,6 +144,8 @@ class Row:
     judged (reference, risk-level, information). ``margin`` is to the per-protocol limit,
     ``margin_acceptable`` to the acceptable one. ``rx`` says which prescription a percent metric
     refers to, ``rx_gy`` its dose. ``outside`` is the reading of tissue outside the dose grid.
+    ``evidence`` is the flag of the row's source. ``in_verdict`` is False for a row that is judged on
+    request although nobody has read its limit: its outcome is shown and never counts.
     """
 
     id: str
@@ -160,17 +167,27 @@ class Row:
     outside: str = "unknown"
     source: str = ""
     notes: tuple[str, ...] = ()
+    evidence: str = ""
+    in_verdict: bool = True
     type: str = "row"
 
     @property
     def is_counted(self) -> bool:
         """Whether this row decides the verdict (alone or through its group)."""
-        return self.kind.is_counted
+        return self.kind.is_counted and self.in_verdict
+
+    @property
+    def is_unverified(self) -> bool:
+        """Whether nobody has read the row's number in a text that no other contradicts."""
+        return self.evidence in UNVERIFIED or not self.in_verdict
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Rows and groups joined by any (OR) or all (AND), with the outcome of the whole."""
+    """Rows and groups joined by any (OR) or all (AND), with the outcome of the whole.
+
+    A group with a member that is out of the verdict is out of it as well.
+    """
 
     id: str
     kind: RowKind
@@ -180,9 +197,10 @@ class RowGroup:
     title: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
+    in_verdict: bool = True
     type: str = "group"
 
     @property
     def is_counted(self) -> bool:
         """Whether this group decides the verdict."""
-        return self.kind.is_counted
+        return self.kind.is_counted and self.in_verdict

@@ -1,8 +1,8 @@
 """Whether a protocol or a row applies to a case: known and outside, unknown, or yes.
 
-The number of fractions, the prescribed dose and the Child-Pugh class decide. They come from the
-plan or from the user, never from free text in DICOM. The prescribed dose of a plan with several
-levels is its highest level.
+The number of fractions, the prescribed dose, the dose a fraction and the Child-Pugh class decide.
+They come from the plan or from the user, never from free text in DICOM. The prescribed dose of a
+plan with several levels is its highest level, and so is the dose a fraction.
 
 In a sum every delivery must have the fractionation of a row in physical Gy; a row that states none
 cannot be judged there where the deliveries differ. EQD2 and BED take every delivery's fractions into
@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from planeval.dose.biology import deliveries
 from planeval.model import Dose, Metric, MetricKind, Outcome, Prescription, Status
@@ -28,7 +29,10 @@ __all__ = [
     "condition_text",
     "facts_of",
     "mixed_fractions",
+    "narrowed",
 ]
+
+Number = TypeVar("Number", int, float)
 
 _DOSE_SLACK_GY = 1e-6
 """Arithmetic noise of totals such as 25 x 2.6 Gy, far below any printed digit."""
@@ -39,7 +43,7 @@ _CHILD_PUGH = re.compile(r"(A[56]?|B[789]?|C(?:1[0-5])?)")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a case: fractions of every delivery, total Gy, Child-Pugh; None unknown.
+    """What is known of a case: fractions of every delivery, Gy, Child-Pugh; None unknown.
 
     ``fractions`` is None where one delivery's number is unknown or the prescriptions disagree.
     ``is_sum`` says that the dose has several deliveries: plans, or fraction groups of a plan.
@@ -49,6 +53,7 @@ class Facts:
     total_gy: float | None = None
     child_pugh: str | None = None
     is_sum: bool = False
+    fraction_gy: float | None = None
 
 
 def facts_of(
@@ -59,7 +64,7 @@ def facts_of(
     Raises ValueError for text that is no Child-Pugh class or score.
 
     >>> facts_of([Prescription("PTV", 55.0, 25, "USER", "--rx")], None, "a5")
-    Facts(fractions=(25,), total_gy=55.0, child_pugh='A5', is_sum=False)
+    Facts(fractions=(25,), total_gy=55.0, child_pugh='A5', is_sum=False, fraction_gy=2.2)
     """
     score = child_pugh.strip().upper() if child_pugh else None
     if score is not None and not _CHILD_PUGH.fullmatch(score):
@@ -67,8 +72,12 @@ def facts_of(
             f"Child-Pugh {child_pugh!r}: expected a class (A, B, C) or a score (A5 to C15)"
         )
     total = max((rx.total_gy for rx in prescriptions), default=None)
+    fractions = _fractions(prescriptions, dose)
+    fraction_gy = None
+    if total is not None and fractions is not None and len(fractions) == 1:
+        fraction_gy = total / fractions[0]
     is_sum = dose is not None and len(deliveries(dose)) > 1
-    return Facts(_fractions(prescriptions, dose), total, score, is_sum)
+    return Facts(fractions, total, score, is_sum, fraction_gy)
 
 
 def _fractions(prescriptions: Sequence[Prescription], dose: Dose | None) -> tuple[int, ...] | None:
@@ -125,6 +134,7 @@ def applies(spec: Applies, facts: Facts, basis: Basis = Basis.PHYSICAL) -> Outco
         for check in (
             _fractions_check(spec, facts) if counts_fractions else None,
             _dose_check(spec, facts),
+            _fraction_dose_check(spec, facts) if counts_fractions else None,
             _child_pugh_check(spec, facts),
         )
         if check is not None
@@ -166,10 +176,26 @@ def _dose_check(spec: Applies, facts: Facts) -> Outcome | None:
     )
 
 
+def _fraction_dose_check(spec: Applies, facts: Facts) -> Outcome | None:
+    if spec.fraction_dose_gy is None:
+        return None
+    if facts.fraction_gy is None:
+        return Outcome(
+            Status.NOT_EVALUABLE, "needs the prescribed dose a fraction of one course (--rx, --fx)"
+        )
+    low, high = spec.fraction_dose_gy
+    if low - _DOSE_SLACK_GY <= facts.fraction_gy <= high + _DOSE_SLACK_GY:
+        return None
+    return Outcome(
+        Status.NOT_APPLICABLE,
+        f"{facts.fraction_gy:.4g} Gy a fraction; for {_range(low, high)} Gy a fraction only",
+    )
+
+
 def _child_pugh_check(spec: Applies, facts: Facts) -> Outcome | None:
     if not spec.child_pugh:
         return None
-    wanted = {score for text in spec.child_pugh for score in _SCORES.get(text, (text,))}
+    wanted = _scores(spec.child_pugh)
     listed = ", ".join(spec.child_pugh)
     if facts.child_pugh is None:
         return Outcome(Status.NOT_EVALUABLE, f"needs the Child-Pugh class (--child-pugh); {listed}")
@@ -183,6 +209,48 @@ def _child_pugh_check(spec: Applies, facts: Facts) -> Outcome | None:
             f"whether {listed} holds",
         )
     return Outcome(Status.NOT_APPLICABLE, f"Child-Pugh {facts.child_pugh}; for {listed} only")
+
+
+def narrowed(outer: Applies, inner: Applies) -> Applies:
+    """Return the conditions that hold where both hold; ``refuse`` wins over ``warn``.
+
+    Raises ValueError where the two exclude each other.
+    """
+    classes = _common_classes(outer.child_pugh, inner.child_pugh)
+    if outer.child_pugh and inner.child_pugh and not classes:
+        raise ValueError(f"'{condition_text(outer)}' and '{condition_text(inner)}' never meet")
+    return Applies(
+        fractions=_common(outer.fractions, inner.fractions),
+        total_dose_gy=_common(outer.total_dose_gy, inner.total_dose_gy),
+        fraction_dose_gy=_common(outer.fraction_dose_gy, inner.fraction_dose_gy),
+        child_pugh=classes,
+        outside="refuse" if "refuse" in (outer.outside, inner.outside) else "warn",
+    )
+
+
+def _common(
+    first: tuple[Number, Number] | None, second: tuple[Number, Number] | None
+) -> tuple[Number, Number] | None:
+    """Return what two ranges share; None is no condition."""
+    if first is None or second is None:
+        return first or second
+    low, high = max(first[0], second[0]), min(first[1], second[1])
+    if low > high:
+        raise ValueError(f"{_range(*first)} and {_range(*second)} never meet")
+    return low, high
+
+
+def _common_classes(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    """Return the Child-Pugh scores that two lists share; an empty list is no condition."""
+    if not first or not second:
+        return tuple(first or second)
+    shared = _scores(first) & _scores(second)
+    return tuple(score for scores in _SCORES.values() for score in scores if score in shared)
+
+
+def _scores(classes: Sequence[str]) -> set[str]:
+    """Return the scores that classes and scores stand for."""
+    return {score for text in classes for score in _SCORES.get(text, (text,))}
 
 
 def _range(low: float, high: float) -> str:
@@ -200,6 +268,8 @@ def condition_text(spec: Applies) -> str:
         parts.append(f"{_range(*spec.fractions)} fractions")
     if spec.total_dose_gy is not None:
         parts.append(f"{_range(*spec.total_dose_gy)} Gy")
+    if spec.fraction_dose_gy is not None:
+        parts.append(f"{_range(*spec.fraction_dose_gy)} Gy a fraction")
     if spec.child_pugh:
         parts.append(f"Child-Pugh {', '.join(spec.child_pugh)}")
     return ", ".join(parts) or "any plan"

@@ -1,8 +1,9 @@
 """The needs-attention list: one line for everything that a reader must not miss, in urgency order.
 
 Errors of the data first, then scope, prescriptions, failed rows, rows that could not be evaluated,
-rows near their limit, members that fail inside a passing group, structures not drawn, warnings of
-the data, and the review status of the protocol. Within each, protocol order.
+rows near their limit, members that fail inside a passing group, unverified rows, structures not
+drawn, warnings of the data, the review status of the protocol, and where it came from. Within each,
+protocol order.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ def attention_lines(
         *_near_lines(rows),
         *_inner_lines(rows),
         *_margin_lines(margins, counted=False),
+        *_unverified_lines(rows),
         *_note_lines(rows),
         *_finding_lines(findings, Severity.WARNING),
         *_review_line(protocol),
+        *_override_line(protocol),
     ]
     return tuple(lines)
 
@@ -159,6 +162,14 @@ def _member_line(member: Row | RowGroup, suffix: str = "") -> Attention:
     return Attention(Severity.WARNING, code, f"{row_text(member)}{suffix}", member.id)
 
 
+def _unverified_lines(rows: Sequence[Row | RowGroup]) -> Iterator[Attention]:
+    """Yield what rows came to whose limits nobody has read; they are not in the verdict."""
+    for item in rows:
+        if item.kind.is_counted and not item.in_verdict:
+            text = f"{row_text(item)}; UNVERIFIED limit, not in the verdict"
+            yield Attention(Severity.WARNING, "unverified", text, item.id)
+
+
 def _note_lines(rows: Sequence[Row | RowGroup]) -> Iterator[Attention]:
     """Yield what dropped out of a group because it is not drawn."""
     for item in rows:
@@ -187,6 +198,15 @@ def _review_line(protocol: ProtocolSummary) -> Iterator[Attention]:
             f"protocol {protocol.id} {protocol.version} is not reviewed ({protocol.review_status})"
         )
         yield Attention(Severity.INFO, "protocol-review", text)
+
+
+def _override_line(protocol: ProtocolSummary) -> Iterator[Attention]:
+    if protocol.origin == "site-override":
+        text = (
+            f"protocol {protocol.id} is the site's own file in place of the shipped one "
+            f"(sha256 {protocol.sha256})"
+        )
+        yield Attention(Severity.INFO, "protocol-override", text)
 
 
 def _status(item: Row | RowGroup) -> Status | None:

@@ -6,19 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from planeval import __version__
 from planeval.case import Case
+from planeval.errors import ProtocolError
 from planeval.metrics import grammar
 from planeval.model import Finding, Outcome, Severity, Status
 from planeval.model.margins import MarginRow
 from planeval.model.record import (
     Attention,
+    CheckItem,
     EvaluationRecord,
     KindCount,
     PrescriptionRow,
+    Proposal,
     ProtocolSummary,
     SourceNote,
     UnjudgedOrgan,
 )
 from planeval.model.rows import MatchKind, Row, RowGroup, RowKind, StructureMatch
+from planeval.protocol.anatomy import anatomy_findings
 from planeval.protocol.applicability import applies, condition_text, facts_of
 from planeval.protocol.attention import attention_lines, own_targets, prescription_line
 from planeval.protocol.inventory import (
@@ -56,16 +60,20 @@ def evaluate(
     mapping: Mapping[str, str] | None = None,
     child_pugh: str | None = None,
     allow_unverified: bool = False,
+    proposals: Sequence[Proposal] = (),
 ) -> EvaluationRecord:
     """Return the record of a case judged by a protocol.
 
     ``mapping`` is plan name -> protocol name and wins over every other match. ``child_pugh`` is a
-    class or score such as A5. ``allow_unverified`` judges rows whose source nobody has read.
+    class or score such as A5. ``allow_unverified`` shows what rows come to whose source nobody has
+    read; they stay out of the verdict. ``proposals`` are kept in the record.
 
     Raises:
+        ProtocolError: the whole set is needs-check, and ``allow_unverified`` is not given.
         UnknownStructure: ``mapping`` names a structure that the plan or the protocol has not.
         ValueError: ``child_pugh`` is no class or score.
     """
+    _refuse_unread(protocol, allow_unverified)
     data = case.data
     facts = facts_of(case.prescriptions, data.dose, child_pugh)
     matcher = Matcher(protocol.file, data, mapping)
@@ -83,12 +91,16 @@ def evaluate(
     judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
     rows = tuple(one.item for one in judged if one.item.kind is not RowKind.INFORMATION)
     information = tuple(one.item for one in judged if one.item.kind is RowKind.INFORMATION)
-    findings = (*case.findings, *_derived_findings(matcher, measurer, judge))
+    findings = (
+        *case.findings,
+        *_derived_findings(matcher, measurer, judge),
+        *anatomy_findings(case.structures, matcher.matches()),
+    )
     summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
     prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
     margins = audit_margins(protocol.file.margins, matcher, measurer, summary.applies)
     structures = structure_rows(case, measurer, _matched(matcher.matches()))
-    counted = [one.judgement.outcome.status for one in judged if one.judgement is not None]
+    counted = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
     counted += [row.outcome.status for row in margins if row.is_counted]
     counts = _counts(judged, margins)
     return EvaluationRecord(
@@ -109,6 +121,7 @@ def evaluate(
             prescriptions=_target_lines(case, measurer, prescriptions, targets=targets),
             margins=margins,
         ),
+        proposals=tuple(proposals),
         rows=rows,
         information=information,
         not_judged=_not_judged(matcher, rows),
@@ -123,6 +136,15 @@ def evaluate(
             case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
         ),
     )
+
+
+def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
+    """Raise ProtocolError for a set whose numbers nobody has read in a source."""
+    if protocol.file.review.status == "needs-check" and not allow_unverified:
+        raise ProtocolError(
+            f"protocol {protocol.id} is needs-check: its numbers were recalled and nobody has read "
+            "them in their source; --allow-unverified shows what they come to, outside the verdict"
+        )
 
 
 def _options(
@@ -164,6 +186,16 @@ def _protocol_summary(protocol: Protocol, scope: Outcome) -> ProtocolSummary:
             )
             for key, source in file.sources.items()
         ),
+        purpose=file.purpose,
+        origin=protocol.origin,
+        includes=tuple(
+            f"{part.id} {part.version} ({part.origin}), sha256 {part.sha256}"
+            for part in protocol.includes
+        ),
+        checklist=tuple(
+            CheckItem(check.id, check.question, check.notes, check.source or "")
+            for check in file.checklist
+        ),
     )
 
 
@@ -178,7 +210,7 @@ def _counts(judged: Sequence[Judged], margins: Sequence[MarginRow]) -> tuple[Kin
         audits = [row for row in margins if row.kind is kind and row.is_counted]
         if not of_kind and not audits:
             continue
-        statuses = [one.judgement.outcome.status for one in of_kind if one.judgement is not None]
+        statuses = [one.judgement.outcome.status for one in of_kind if one.judgement and one.counts]
         not_judged = len(of_kind) - len(statuses)
         statuses += [row.outcome.status for row in audits]
         tally = tuple((status, statuses.count(status)) for status in Status)
@@ -203,6 +235,8 @@ def _summary(counts: Sequence[KindCount]) -> str:
             words = [
                 f"{number} {_STATUS_WORDS[status]}" for status, number in count.statuses if number
             ]
+            if count.not_judged:
+                words.append(f"{count.not_judged} unverified, not counted")
             parts.append(f"{count.kind}s: {', '.join(words)}")
     return "Constraint compliance: " + ("; ".join(parts) or "nothing counted in this protocol")
 

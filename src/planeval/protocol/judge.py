@@ -25,12 +25,17 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_TEXT = re.compile(r"\s*(<=|>=|<|>)\s*([0-9]{1,6}(?:\.[0-9]{1,9})?)\s*")
+_TEXT = re.compile(
+    r"\s*(<=|>=|<|>)\s*([0-9]{1,6}(?:\.[0-9]{1,9})?)\s*(%\s*of\s+(?:Rx|prescription))?\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """An operator and a limit, in the unit of the row's metric.
+
+    ``of_rx`` says that the limit is written as percent of the prescription, in Gy once it is
+    :meth:`resolved`.
 
     >>> Comparison("<", 10.0).holds(10.0)
     False
@@ -38,6 +43,7 @@ class Comparison:
 
     operator: str
     limit: float
+    of_rx: bool = False
 
     def holds(self, number: float) -> bool:
         """Whether a number (or infinity) satisfies the comparison, unrounded."""
@@ -55,29 +61,41 @@ class Comparison:
         open_end = len(self.operator) < len(other.operator)
         return mine < theirs or (mine == theirs and open_end)
 
+    def resolved(self, rx_gy: float) -> Comparison:
+        """Return a share of the prescription as a limit in Gy; any other limit as it is.
+
+        >>> parse_comparison("<= 50 % of Rx").resolved(55.0)
+        Comparison(operator='<=', limit=27.5, of_rx=False)
+        """
+        if not self.of_rx:
+            return self
+        return Comparison(self.operator, self.limit * rx_gy / 100)
+
     def text_in(self, unit: Unit) -> LimitText:
         """Return the comparison as a record keeps it."""
         return LimitText(str(self), self.operator, self.limit, unit)
 
     def __str__(self) -> str:
-        return f"{self.operator} {self.limit:.12g}"
+        share = " % of Rx" if self.of_rx else ""
+        return f"{self.operator} {self.limit:.12g}{share}"
 
 
 def parse_comparison(text: str) -> Comparison:
     """Return the comparison that the text spells: an operator and a number, no unit.
 
-    Raises ValueError that says what was expected.
+    ``% of Rx`` after the number makes the limit a share of the prescription. Raises ValueError that
+    says what was expected.
 
     >>> parse_comparison(">= 300")
-    Comparison(operator='>=', limit=300.0)
+    Comparison(operator='>=', limit=300.0, of_rx=False)
     """
     found = _TEXT.fullmatch(text)
     if found is None:
         raise ValueError(
             f"{text!r} is no comparison; expected <, <=, > or >= and a number in the unit of the "
-            'metric, in quotes, such as "<= 18"'
+            'metric, in quotes, such as "<= 18" (or "<= 50 % of Rx" for a dose)'
         )
-    return Comparison(found[1], float(found[2]))
+    return Comparison(found[1], float(found[2]), found[3] is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,16 @@ class Tiers:
 
     per_protocol: Comparison
     acceptable: Comparison | None = None
+
+    @property
+    def of_rx(self) -> bool:
+        """Whether a limit is a share of the prescription that is not resolved yet."""
+        return self.per_protocol.of_rx or (self.acceptable is not None and self.acceptable.of_rx)
+
+    def resolved(self, rx_gy: float) -> Tiers:
+        """Return the tiers with shares of the prescription as Gy."""
+        outer = self.acceptable
+        return Tiers(self.per_protocol.resolved(rx_gy), outer and outer.resolved(rx_gy))
 
     def status(self, number: float) -> Status:
         """Return what a number comes to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from planeval.case import Case
-from planeval.errors import GeometryError, ProtocolError, UnsupportedData
+from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.metrics.dose_volume import needs_prescription
 from planeval.model import Metric, MetricKind, Prescription, Structure, Value
@@ -52,7 +52,7 @@ class Measurer:
             return self._case.structures[expression.text]
         try:
             solid = self._case.structure(f"({expression})")
-        except (GeometryError, ProtocolError, UnsupportedData) as error:
+        except (GeometryError, ProtocolError) as error:
             return f"{name} cannot be derived: {error}"
         return replace(solid, name=name)
 

@@ -8,7 +8,7 @@ are ambiguous. Names that are merely near are candidates for the reader and are 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from planeval.errors import ExpressionSyntax, UnknownStructure
@@ -16,12 +16,12 @@ from planeval.expression import Expr, Intersection, Margin, Name, Union, Without
 from planeval.expression import parse as parse_expression
 from planeval.model import CaseData
 from planeval.model.rows import MatchKind, StructureMatch
-from planeval.protocol.organs import SPELLINGS, fold, standard_name
+from planeval.protocol.organs import SPELLINGS, fold, standard_name, why_standard
 from planeval.protocol.roles import Candidate, gtv_of
 from planeval.protocol.rules import rows_of
 from planeval.protocol.schema import ProtocolFile, StructureSpec
 
-__all__ = ["Found", "Matcher", "candidates_of", "parse_mapping"]
+__all__ = ["Found", "Matcher", "candidates_of", "parse_mapping", "protocol_names"]
 
 
 def parse_mapping(texts: Iterable[str]) -> dict[str, str]:
@@ -168,24 +168,13 @@ class Matcher:
                 near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
                 hint = f"did you mean {' or '.join(near)}?" if near else "see planeval inspect"
                 raise UnknownStructure(f"map: the plan has no structure {name!r}; {hint}")
-        used = self._protocol_names()
+        used = protocol_names(self._file)
         if protocol not in used:
             near = difflib.get_close_matches(protocol, used, n=3, cutoff=0.4)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(used)}"
             raise UnknownStructure(
                 f"map: the protocol {self._file.id} has no structure {protocol!r}; {hint}"
             )
-
-    def _protocol_names(self) -> list[str]:
-        """Return every name that the protocol uses or defines."""
-        rows = [row for item in self._file.constraints for row in rows_of(item)]
-        names = [name for row in rows for name in (row.structure, row.rx) if name]
-        names += [name for entry in self._file.margins for name in entry.structures]
-        names += [*self._file.structures, "GTV"]
-        names += [spec.rx for spec in self._file.structures.values() if spec.rx]
-        for spec in self._file.structures.values():
-            names += parse_expression(spec.derive).names() if spec.derive else ()
-        return list(dict.fromkeys(names))
 
     def _derived(self, name: str, expression: Expr) -> Found:
         parts = {part: self.find(part) for part in expression.names()}
@@ -274,7 +263,7 @@ class Matcher:
         if standard:
             wanted |= {fold(other) for other in (standard, *SPELLINGS[standard])}
         hits = [roi for roi, text in in_file if fold(text) in wanted]
-        yield MatchKind.ALIAS, hits, f"another name of {name}"
+        yield MatchKind.ALIAS, hits, _why_alias(hits, name, standard)
 
     def _file_name(self, unique: str) -> str:
         """Return the name in the file: 'PTV' for the case's 'PTV [2]'."""
@@ -290,6 +279,24 @@ class Matcher:
             found += [other for other in folded if len(wanted) > 2 and wanted in other]
             near.update(dict.fromkeys(folded[each] for each in found))
         return tuple(near)[:5]
+
+
+def protocol_names(file: ProtocolFile) -> list[str]:
+    """Return every name that a protocol uses or defines."""
+    rows = [row for item in file.constraints for row in rows_of(item)]
+    names = [name for row in rows for name in (row.structure, row.rx) if name]
+    names += [name for entry in file.margins for name in entry.structures]
+    names += [*file.structures, "GTV"]
+    names += [spec.rx for spec in file.structures.values() if spec.rx]
+    for spec in file.structures.values():
+        names += parse_expression(spec.derive).names() if spec.derive else ()
+    return list(dict.fromkeys(names))
+
+
+def _why_alias(hits: Sequence[str], name: str, standard: str) -> str:
+    """Return why an ROI's name is another name of a protocol name."""
+    why = why_standard(hits[0]) if hits and standard_name(hits[0]) == standard else ""
+    return f"{why} of {name}" if why.startswith("the ") else f"another name of {name}"
 
 
 def _is_operation(text: str) -> bool:

@@ -11,11 +11,13 @@ import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["SPELLINGS", "fold", "standard_name"]
+from planeval.protocol.translations import LANGUAGE_NAMES, TRANSLATIONS
+
+__all__ = ["SPELLINGS", "fold", "standard_name", "standard_names", "why_standard"]
 
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 
-SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+_SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "External": ("Body", "Outer contour", "体表", "外轮廓", "身体"),
         "Liver": ("Hepar", "Whole liver", "肝", "肝脏", "全肝", "肝臟"),
@@ -77,6 +79,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "V_Venacava_I": ("Inferior vena cava", "IVC", "Vena cava inferior", "下腔静脉"),
         "GreatVes": ("Great vessels", "大血管"),
         "A_Aorta": ("Aorta", "主动脉", "腹主动脉"),
+        "Kidney_Cortex": ("Renal cortex", "肾皮质"),
         "Gallbladder": ("Gall bladder", "胆囊"),
         "BileDuct_Common": ("Common bile duct", "CBD", "胆总管"),
         "Pancreas": ("胰", "胰腺"),
@@ -89,7 +92,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Glnd_Adrenal_R": ("Right adrenal", "右肾上腺"),
     }
 )
-"""TG-263 name to its other spellings. The name itself is not repeated."""
+"""TG-263 name to its other English and Chinese spellings. The name itself is not repeated."""
 
 
 def fold(name: str) -> str:
@@ -104,9 +107,37 @@ def fold(name: str) -> str:
     return "".join(narrow.replace("_", "").split()).casefold()
 
 
-_STANDARD = {
-    fold(spelling): name for name, others in SPELLINGS.items() for spelling in (name, *others)
-}
+def _reversed(name: str) -> tuple[str, ...]:
+    """Return the TG-263 reverse-order name: L_Kidney for Kidney_L; none for a single word."""
+    parts = name.split("_")
+    return ("_".join(reversed(parts)),) if len(parts) > 1 else ()
+
+
+_EVIDENCE: dict[str, tuple[str, str]] = {}
+"""Folded spelling to (TG-263 name, why)."""
+
+for _name, _others in _SPELLINGS.items():
+    _EVIDENCE[fold(_name)] = (_name, "the TG-263 name")
+    for _text in _reversed(_name):
+        _EVIDENCE.setdefault(fold(_text), (_name, "the TG-263 name in reverse order"))
+    for _text in _others:
+        _EVIDENCE.setdefault(fold(_text), (_name, "another name"))
+for _name, _words in TRANSLATIONS.items():
+    for _language, _texts in _words.items():
+        for _text in _texts:
+            _EVIDENCE.setdefault(fold(_text), (_name, f"the {LANGUAGE_NAMES[_language]} name"))
+
+SPELLINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        name: (
+            *others,
+            *_reversed(name),
+            *(text for texts in TRANSLATIONS.get(name, {}).values() for text in texts),
+        )
+        for name, others in _SPELLINGS.items()
+    }
+)
+"""TG-263 name to every other spelling: English, Chinese, reverse order, other languages."""
 
 
 def standard_name(name: str) -> str:
@@ -115,4 +146,18 @@ def standard_name(name: str) -> str:
     >>> standard_name("肝脏")
     'Liver'
     """
-    return _STANDARD.get(fold(name), "")
+    return _EVIDENCE.get(fold(name), ("", ""))[0]
+
+
+def why_standard(name: str) -> str:
+    """Return why a spelling means its TG-263 name, empty where the table has none.
+
+    >>> why_standard("Linke Niere"), why_standard("L_Kidney")
+    ('the German name', 'the TG-263 name in reverse order')
+    """
+    return _EVIDENCE.get(fold(name), ("", ""))[1]
+
+
+def standard_names() -> tuple[str, ...]:
+    """Return every TG-263 name of the table."""
+    return tuple(SPELLINGS)

@@ -26,7 +26,7 @@ from planeval.errors import ProtocolSyntax
 from planeval.protocol.rules import faults
 from planeval.protocol.schema import ProtocolFile
 
-__all__ = ["Protocol", "parse_protocol"]
+__all__ = ["Included", "Protocol", "parse_protocol"]
 
 MAX_BYTES = 500_000
 MAX_DEPTH = 20
@@ -37,14 +37,30 @@ _SHOWN_FAULTS = 20
 _UNQUOTED = re.compile(r":\s*[<>]=?\s*[0-9]")
 
 
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A set that became part of another: id, version, digest, and where it was found."""
+
+    id: str
+    version: str
+    sha256: str
+    origin: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Protocol:
-    """A valid protocol: its content, the SHA-256 of its bytes, the file's base name, its text."""
+    """A valid protocol: its content, its SHA-256, the file's base name, its text.
+
+    ``sha256`` is of the file's bytes; with ``includes`` it is of all parts. ``origin`` is shipped,
+    site (the site's folder), site-override (the same id as a shipped one), or file.
+    """
 
     file: ProtocolFile
     sha256: str
     name: str
     text: str
+    origin: str = "file"
+    includes: tuple[Included, ...] = ()
 
     @property
     def id(self) -> str:

@@ -18,6 +18,7 @@ from planeval.model.rows import (
 )
 from planeval.protocol.applicability import Facts, applies, basis_of, mixed_fractions
 from planeval.protocol.judge import Judgement, Tiers, judge, margin
+from planeval.protocol.limits import Limits, limit_needs_prescription, limits_of
 from planeval.protocol.measuring import Choice, Measurer, limit_mark
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.reading import Protocol
@@ -35,6 +36,11 @@ class Judged:
 
     item: Row | RowGroup
     judgement: Judgement | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the judgement takes part in the verdict."""
+        return self.judgement is not None and self.item.in_verdict
 
 
 class RowJudge:
@@ -90,6 +96,7 @@ class RowJudge:
         if kind.is_counted:
             parts = [member.judgement for member in members if member.judgement is not None]
             judgement = combine(mode, [*parts, *self._needs(spec)])
+        in_verdict = all(member.item.in_verdict for member in members)
         group = RowGroup(
             id=spec.id,
             kind=kind,
@@ -99,6 +106,7 @@ class RowJudge:
             title=spec.title,
             source=spec.source or "",
             notes=notes,
+            in_verdict=in_verdict,
         )
         return Judged(group, judgement)
 
@@ -139,7 +147,7 @@ class RowJudge:
         facts = self._facts
         conditions = [self._file.applies, *([spec.applies] if spec.applies else [])]
         outcomes = [applies(each, facts, basis_of(metric)) for each in conditions]
-        if all(each.fractions is None for each in conditions):
+        if all(each.fractions is None and each.fraction_dose_gy is None for each in conditions):
             outcomes.append(mixed_fractions(facts, basis_of(metric)))
         for status in (Status.NOT_APPLICABLE, Status.NOT_EVALUABLE):
             for outcome in outcomes:
@@ -152,10 +160,16 @@ class RowJudge:
         choice = self._choice(spec, found, metric)
         scope = self._scope(spec, metric)
         value = self._value(spec, scope, metric, found=found, choice=choice)
-        tiers = spec.tiers
+        limits = limits_of(
+            spec,
+            choice.rx.total_gy if choice.rx else None,
+            choice.text,
+            ask=lambda asked, name: self._ask(asked, name, spec, found),
+        )
+        tiers = limits.tiers
         judgement = None
-        if kind.is_counted and tiers is not None:
-            judgement = self._judgement(spec, scope, found, judge(value, tiers))
+        if kind.is_counted:
+            judgement = self._judgement(spec, scope, found, _by_limits(value, limits))
         solid = self._measurer.solid(found)
         rx_gy = choice.rx.total_gy if choice.rx else None
         row = Row(
@@ -173,13 +187,21 @@ class RowJudge:
             rx_gy=rx_gy,
             outside=spec.outside,
             source=spec.source or "",
-            notes=spec.notes + self._biology_note(spec, metric) + self._effective_note(metric),
+            notes=(
+                *_scope_note(kind, scope),
+                *limits.notes,
+                *spec.notes,
+                *self._biology_note(spec, metric),
+                *self._effective_note(metric),
+            ),
+            evidence=self._evidence(spec),
+            in_verdict=not (self._allow_unverified and self._is_unverified(spec)),
         )
         return Judged(_with_limits(row, tiers, metric.unit), judgement)
 
     def _choice(self, spec: RowSpec, found: Found, metric: Metric) -> Choice:
         """Choose the prescription of a row whose metric refers to one."""
-        if not needs_prescription(metric):
+        if not (needs_prescription(metric) or limit_needs_prescription(spec)):
             return Choice(None, "")
         entry = self._file.structures.get(spec.structure or "")
         named = spec.rx or (entry.rx if entry else None)
@@ -206,14 +228,29 @@ class RowJudge:
             return Judgement.settled(Status.NOT_APPLICABLE, _not_drawn(found.match.protocol_name))
         if scope.status is Status.NOT_EVALUABLE:
             return Judgement.settled(scope.status, scope.reason)
-        source = self._file.sources.get(spec.source or "")
-        if source is not None and not source.is_verified and not self._allow_unverified:
+        if self._is_unverified(spec) and not self._allow_unverified:
             return Judgement.settled(
                 Status.NOT_EVALUABLE,
-                f"the limit is not verified (evidence '{source.evidence}' of source "
-                f"'{spec.source}'); read the source, or allow unverified rows",
+                f"the limit is not verified (evidence '{self._evidence(spec)}' of source "
+                f"'{spec.source}'); read the source, or see it with --allow-unverified",
             )
         return by_value
+
+    def _ask(self, metric: Metric, name: str | None, spec: RowSpec, found: Found) -> Value:
+        """Measure what a table of limits looks up, of another structure or the row's own."""
+        other = found if name is None else self._matcher.find(name)
+        return self._measurer.measure(metric, other, self._choice(spec, found, metric).rx)
+
+    def _evidence(self, spec: RowSpec) -> str:
+        """Return the evidence flag of a row's source, empty where it names none."""
+        source = self._file.sources.get(spec.source or "")
+        return source.evidence if source else ""
+
+    def _is_unverified(self, spec: RowSpec) -> bool:
+        """Whether nobody has read the row's number in a text: its source, or the whole set."""
+        source = self._file.sources.get(spec.source or "")
+        unread = source is not None and not source.is_verified
+        return spec.has_limit and (unread or self._file.review.status == "needs-check")
 
     def _companions(self, spec: RowSpec, metric: Metric, found: Found) -> tuple[Companion, ...]:
         """Return the near-maximum beside a Max row, and a drawn structure beside a derived one."""
@@ -247,7 +284,9 @@ class RowJudge:
         ratio = decimal_text(metric.biology.alpha_beta_gy or 0.0)
         counts = ", ".join(str(count) for count in self._facts.fractions or ())
         limit = (
-            " The limit is one of this quantity as the protocol writes it." if spec.tiers else ""
+            " The limit is one of this quantity as the protocol writes it."
+            if spec.has_limit
+            else ""
         )
         return (
             f"{metric.biology.quantity} with alpha/beta {ratio} Gy ({origin}), every point converted "
@@ -258,6 +297,21 @@ class RowJudge:
         if not self._is_effective or metric.kind in (MetricKind.VOLUME, MetricKind.OUTSIDE):
             return ()
         return ("the dose is EFFECTIVE (weighted), not physical",)
+
+
+def _scope_note(kind: RowKind, scope: Outcome) -> tuple[str, ...]:
+    """Return why a row that is never judged would not apply here, which its outcome cannot say."""
+    if kind.is_counted or kind is RowKind.INFORMATION or scope.status is Status.PASS:
+        return ()
+    return (f"not for this plan: {scope.reason}",)
+
+
+def _by_limits(value: Value, limits: Limits) -> Judgement:
+    """Return what the value comes to, or why the row has no limit here."""
+    if limits.tiers is None:
+        problem = limits.problem or Outcome(Status.NOT_EVALUABLE, "the row states no limit")
+        return Judgement.settled(problem.status, problem.reason)
+    return judge(value, limits.tiers)
 
 
 def _kind(spec: RowSpec | GroupSpec) -> RowKind:

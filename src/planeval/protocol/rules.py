@@ -12,6 +12,7 @@ from planeval.model import Metric
 from planeval.model.rows import RowKind
 from planeval.protocol.organs import standard_name
 from planeval.protocol.schema import AllOf, AnyOf, GroupSpec, Item, ProtocolFile, RowSpec
+from planeval.units import Unit
 
 __all__ = ["Fault", "faults", "group_of", "metric_of", "rows_of"]
 
@@ -88,6 +89,12 @@ def _places(
 
 def faults(file: ProtocolFile) -> Iterator[Fault]:
     """Yield everything that is wrong with a file whose parts are valid."""
+    if not (file.constraints or file.include):
+        yield Fault(
+            ("constraints",),
+            "this key is needed and absent, or empty: expected at least 1 item, or 'include'",
+        )
+    yield from _checklist_faults(file)
     places = list(_places(file.constraints, ("constraints",)))
     seen: set[str] = set()
     for place in places:
@@ -105,6 +112,18 @@ def faults(file: ProtocolFile) -> Iterator[Fault]:
             yield from _row_faults(place, place.node, file)
     yield from _margin_faults(file, seen)
     yield from _structure_faults(file)
+
+
+def _checklist_faults(file: ProtocolFile) -> Iterator[Fault]:
+    """Yield questions with a repeated id or an unknown source."""
+    seen: set[str] = set()
+    for index, check in enumerate(file.checklist):
+        path: Path = ("checklist", index)
+        if check.id in seen:
+            yield Fault((*path, "id"), f"the id '{check.id}' is used twice")
+        seen.add(check.id)
+        if check.source is not None and check.source not in file.sources:
+            yield Fault((*path, "source"), f"there is no source '{check.source}'")
 
 
 def _margin_faults(file: ProtocolFile, seen: set[str]) -> Iterator[Fault]:
@@ -149,16 +168,30 @@ def _row_faults(place: _Place, row: RowSpec, file: ProtocolFile) -> Iterator[Fau
         )
     if place.kind is not None:
         yield from _comparison_faults(place, row, place.kind)
+    yield from _share_faults(place, row)
 
 
 def _comparison_faults(place: _Place, row: RowSpec, kind: RowKind) -> Iterator[Fault]:
     """Yield faults between the kind of a row and its comparisons."""
-    if kind.is_counted and row.per_protocol is None:
+    if kind.is_counted and not row.has_limit:
         yield Fault(place.path, f"row '{row.id}' is a {kind} and needs 'per_protocol'")
-    if kind is RowKind.INFORMATION and row.per_protocol is not None:
+    if kind is RowKind.INFORMATION and row.has_limit:
         yield Fault(
-            (*place.path, "per_protocol"),
+            (*place.path, "limits" if row.limits else "per_protocol"),
             "an information row has no comparison; kind 'reference' shows one without judging",
+        )
+
+
+def _share_faults(place: _Place, row: RowSpec) -> Iterator[Fault]:
+    """Yield limits in percent of the prescription on metrics that are no physical dose in Gy."""
+    tiers = [level.tiers for level in row.limits.levels] if row.limits else [row.tiers]
+    if not any(each is not None and each.of_rx for each in tiers):
+        return
+    metric = grammar.parse(row.metric, allow_bare_biology=True)
+    if metric.unit is not Unit.GY or metric.biology is not None:
+        yield Fault(
+            (*place.path, "limits" if row.limits else "per_protocol"),
+            f"a limit in % of Rx needs a physical dose in Gy, and '{row.metric}' is none",
         )
 
 

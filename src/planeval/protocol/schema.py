@@ -7,35 +7,41 @@ file and line in every message.
 
 from __future__ import annotations
 
-import difflib
 import math
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from planeval.errors import ExpressionSyntax, MetricSyntax
+from planeval.errors import ExpressionSyntax
 from planeval.expression import parse as parse_expression
-from planeval.metrics import grammar
 from planeval.model.margins import MarginRule
-from planeval.model.rows import RowKind
-from planeval.protocol.judge import Comparison, Tiers, parse_comparison
+from planeval.model.rows import UNVERIFIED, RowKind
+from planeval.protocol.fields import (
+    ComparisonText,
+    Identifier,
+    MetricText,
+    Positive,
+    Strict,
+    StructureName,
+    Text,
+)
+from planeval.protocol.judge import Tiers
+from planeval.protocol.limit_table import LimitTable, check_tiers, tiers_of
 
 __all__ = [
     "AllOf",
     "AnyOf",
     "Applies",
+    "CheckSpec",
     "GroupSpec",
+    "IncludeSpec",
     "Item",
     "MarginSpec",
     "MarginValues",
@@ -48,59 +54,9 @@ __all__ = [
 ]
 
 _TG101_DOI = "10.1118/1.3438081"
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-StructureName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _checked_comparison(text: str) -> str:
-    parse_comparison(text)
-    return text
-
-
-def _checked_metric(text: str) -> str:
-    try:
-        grammar.parse(text, allow_bare_biology=True)
-    except MetricSyntax as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-ComparisonText = Annotated[
-    str, Field(examples=["<= 18", ">= 300", "< 10"]), AfterValidator(_checked_comparison)
-]
-MetricText = Annotated[
-    str,
-    Field(json_schema_extra=grammar.json_schema(allow_bare_biology=True)),
-    AfterValidator(_checked_metric),
-]
-Positive = Annotated[float, Field(gt=0, le=1000)]
-
-
-class _Strict(BaseModel):
-    """A mapping of known keys; an unknown one is an error with a suggestion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=False
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data if isinstance(data, dict) else ():
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key '{key}'; {hint}",
-                    {"key": str(key)[:80], "hint": hint},
-                )
-        return data
-
-
-class Review(_Strict):
+class Review(Strict):
     """Who has read the rows in their sources. Only ``reviewed`` needs a name and a date."""
 
     status: Literal["reviewed", "draft", "needs-check"]
@@ -114,18 +70,20 @@ class Review(_Strict):
         return self
 
 
-class Applies(_Strict):
+class Applies(Strict):
     """When rows apply: inclusive ranges. ``outside: warn`` still shows values, without an outcome.
 
-    ``child_pugh`` lists classes (A, B, C) or scores (A5).
+    ``fraction_dose_gy`` is the dose a fraction of the highest prescription. ``child_pugh`` lists
+    classes (A, B, C) or scores (A5).
     """
 
     fractions: tuple[int, int] | None = Field(default=None, examples=[[20, 30]])
     total_dose_gy: tuple[float, float] | None = Field(default=None, examples=[[50, 65]])
+    fraction_dose_gy: tuple[float, float] | None = Field(default=None, examples=[[1.8, 2.0]])
     child_pugh: tuple[Annotated[str, Field(pattern=r"^(A[56]?|B[789]?|C(1[0-5])?)$")], ...] = ()
     outside: Literal["warn", "refuse"] = "warn"
 
-    @field_validator("fractions", "total_dose_gy")
+    @field_validator("fractions", "total_dose_gy", "fraction_dose_gy")
     @classmethod
     def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not 0 < value[0] <= value[1]:
@@ -133,18 +91,19 @@ class Applies(_Strict):
         return value
 
 
-class SourceSpec(_Strict):
+class SourceSpec(Strict):
     """Where rows come from. ``point_volume_cc`` is the volume its point doses are printed beside.
 
     ``evidence``: quoted (the words stand here), page (seen in a public page), repo2 and repo (two
-    or one transcriptions), conflict (transcriptions disagree), check (nobody has looked).
+    or one transcriptions), page+repo2 (both), conflict (transcriptions disagree), check (recalled:
+    nobody has looked).
     """
 
     doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$")] | None = None
     citation: str = ""
     locator: str = ""
     quote: str = ""
-    evidence: Literal["quoted", "page", "repo2", "repo", "conflict", "check"]
+    evidence: Literal["quoted", "page", "page+repo2", "repo2", "repo", "conflict", "check"]
     point_volume_cc: Positive | None = None
 
     @model_validator(mode="after")
@@ -158,7 +117,7 @@ class SourceSpec(_Strict):
     @property
     def is_verified(self) -> bool:
         """Whether somebody has seen the number in some text that does not contradict another."""
-        return self.evidence not in ("conflict", "check")
+        return self.evidence not in UNVERIFIED
 
     @property
     def point_dose_volume_cc(self) -> float:
@@ -166,7 +125,7 @@ class SourceSpec(_Strict):
         return self.point_volume_cc or (0.035 if self.doi == _TG101_DOI else 0.03)
 
 
-class StructureSpec(_Strict):
+class StructureSpec(Strict):
     """A name of the protocol: how to derive or find it, and what belongs to it.
 
     ``role: gtv`` is the union of all GTVs including thrombus; it is the default for the name GTV.
@@ -190,12 +149,13 @@ class StructureSpec(_Strict):
         return value
 
 
-class RowSpec(_Strict):
+class RowSpec(Strict):
     """One constraint or information line.
 
     ``structure`` or ``for_each: target``; ``kind`` stands on rows that are not in a group.
-    ``if_absent: not-applicable`` lets a member of an ``all`` group with ``needs_one_of`` drop out
-    where its structure is not drawn.
+    ``per_protocol`` (and ``acceptable``) are the limits, ``limits`` stands in their place where they
+    depend on the plan. ``if_absent: not-applicable`` lets a member of an ``all`` group with
+    ``needs_one_of`` drop out where its structure is not drawn.
     """
 
     id: Identifier
@@ -206,6 +166,7 @@ class RowSpec(_Strict):
     kind: RowKind | None = Field(default=None, strict=False)
     per_protocol: ComparisonText | None = None
     acceptable: ComparisonText | None = None
+    limits: LimitTable | None = None
     rx: StructureName | None = None
     outside: Literal["unknown"] = "unknown"
     if_absent: Literal["not-evaluable", "not-applicable"] = "not-evaluable"
@@ -227,37 +188,26 @@ class RowSpec(_Strict):
     def _whole(self) -> RowSpec:
         if (self.structure is None) == (self.for_each is None):
             raise ValueError(f"row '{self.id}' needs 'structure' (or 'for_each: target'), not both")
-        if self.acceptable is None:
-            return self
-        if self.per_protocol is None:
-            raise ValueError(f"row '{self.id}' has 'acceptable' without 'per_protocol'")
-        first, second = parse_comparison(self.per_protocol), parse_comparison(self.acceptable)
-        if first.is_upper is not second.is_upper:
-            raise ValueError(
-                f"row '{self.id}': per_protocol '{first}' and acceptable '{second}' point in "
-                "different directions"
-            )
-        if second.is_stricter_than(first):
-            raise ValueError(
-                f"row '{self.id}': acceptable '{second}' is stricter than per_protocol '{first}'; "
-                "it must be the wider one"
-            )
+        if self.limits is not None and (self.per_protocol or self.acceptable):
+            raise ValueError(f"row '{self.id}': 'limits' stands in place of 'per_protocol'")
+        try:
+            check_tiers(self.per_protocol, self.acceptable)
+        except ValueError as error:
+            raise ValueError(f"row '{self.id}': {error}") from None
         return self
 
     @property
     def tiers(self) -> Tiers | None:
-        """The comparisons, None for a row that only informs."""
-        if self.per_protocol is None:
-            return None
-        return Tiers(parse_comparison(self.per_protocol), self.acceptable_comparison)
+        """The comparisons, None for a row that only informs or whose limits are a table."""
+        return None if self.per_protocol is None else tiers_of(self.per_protocol, self.acceptable)
 
     @property
-    def acceptable_comparison(self) -> Comparison | None:
-        """The wider comparison, where the row has one."""
-        return None if self.acceptable is None else parse_comparison(self.acceptable)
+    def has_limit(self) -> bool:
+        """Whether the row compares its value with anything."""
+        return self.per_protocol is not None or self.limits is not None
 
 
-class GroupSpec(_Strict):
+class GroupSpec(Strict):
     """Rows and groups under ``any:`` (OR) or ``all:`` (AND).
 
     ``needs_one_of`` names members of an ``all`` group of which at least one must be drawn.
@@ -282,7 +232,7 @@ class GroupSpec(_Strict):
         return self
 
 
-class AnyOf(_Strict):
+class AnyOf(Strict):
     """An OR group."""
 
     any: GroupSpec
@@ -294,7 +244,7 @@ class AnyOf(_Strict):
         return self
 
 
-class AllOf(_Strict):
+class AllOf(Strict):
     """An AND group."""
 
     all: GroupSpec
@@ -317,11 +267,32 @@ Item = Annotated[
 ]
 
 
+class IncludeSpec(Strict):
+    """Another protocol whose rows become part of this one.
+
+    ``set`` is the id of a shipped or site protocol. ``rows`` picks outermost rows and groups by id;
+    all without it. ``kind`` makes limits of them, or takes limits down to mere information.
+    """
+
+    set: Identifier
+    rows: tuple[Identifier, ...] = ()
+    kind: RowKind | None = Field(default=None, strict=False)
+
+
+class CheckSpec(Strict):
+    """A question that a person answers with yes or no; it never takes part in the verdict."""
+
+    id: Identifier
+    question: Text
+    notes: tuple[Text, ...] = ()
+    source: Identifier | None = None
+
+
 MarginMm = Annotated[float, Field(ge=0, le=100)]
 MarginRange = MarginMm | tuple[MarginMm, MarginMm | None]
 
 
-class MarginValues(_Strict):
+class MarginValues(Strict):
     """Margins in mm: a number, ``[low, high]``, or ``[low, null]`` for low or more.
 
     Either ``all``, or ``axial`` and ``cranio_caudal``, or the six patient axes.
@@ -371,7 +342,7 @@ class MarginValues(_Strict):
 _SIX_AXES = ("left", "right", "anterior", "posterior", "superior", "inferior")
 
 
-class MarginSpec(_Strict):
+class MarginSpec(Strict):
     """A margin audit: which margin ``outer`` has around ``inner``, and against which rule.
 
     Without ``mm`` only containment is judged. ``clipped_by`` may cut the outer structure (liver
@@ -402,12 +373,14 @@ class MarginSpec(_Strict):
         return None if self.mm is None else self.mm.rule(self.id)
 
 
-class ProtocolFile(_Strict):
+class ProtocolFile(Strict):
     """A protocol.
 
-    ``opening`` are statements that head every report; ``readings`` are the choices made where the
-    sources leave room. ``prescription_alpha_beta`` are the values for the BED and EQD2 beside the
-    prescription.
+    ``purpose: disease`` is a set for a disease and fractionation, which planeval may choose by
+    itself; ``organs`` is a table of organ limits that a user asks for. ``include`` takes in rows of
+    other protocols; ``checklist`` are questions for a person. ``opening`` are statements that head
+    every report; ``readings`` are the choices made where the sources leave room.
+    ``prescription_alpha_beta`` are the values for the BED and EQD2 beside the prescription.
     """
 
     schema_: Literal["planeval.protocol/1"] = Field(alias="schema")
@@ -415,6 +388,7 @@ class ProtocolFile(_Strict):
     title: Text
     version: Identifier
     review: Review
+    purpose: Literal["disease", "organs"] = "disease"
     applies: Applies = Applies()
     dose_basis: Literal["physical"] = "physical"
     prescription_alpha_beta: tuple[Positive, ...] = (10.0, 3.0)
@@ -422,8 +396,10 @@ class ProtocolFile(_Strict):
     readings: tuple[Text, ...] = ()
     sources: dict[Identifier, SourceSpec] = Field(default_factory=dict)
     structures: dict[StructureName, StructureSpec] = Field(default_factory=dict)
-    constraints: tuple[Item, ...] = Field(min_length=1, max_length=500)
+    include: tuple[IncludeSpec, ...] = Field(default=(), max_length=50)
+    constraints: tuple[Item, ...] = Field(default=(), max_length=500)
     margins: tuple[MarginSpec, ...] = Field(default=(), max_length=20)
+    checklist: tuple[CheckSpec, ...] = Field(default=(), max_length=100)
 
 
 def json_schema() -> dict[str, Any]:

@@ -76,6 +76,7 @@ class Line:
     companions: tuple[CompanionLine, ...] = ()
     notes: tuple[str, ...] = ()
     is_counted: bool = True
+    is_unverified: bool = False
     last: bool = False
 
 
@@ -193,6 +194,7 @@ def _lines(item: Row | RowGroup, depth: int) -> list[Line]:
         source=item.source,
         notes=item.notes,
         is_counted=item.is_counted,
+        is_unverified=not item.in_verdict,
     )
     return [head, *(line for member in item.members for line in _lines(member, depth + 1))]
 
@@ -206,6 +208,7 @@ def _row_line(row: Row, depth: int) -> Line:
         status=status_cell(row.outcome),
         kind=KIND_WORDS[row.kind],
         title=row.title,
+        is_unverified=row.is_unverified,
         structure=row.structure,
         in_plan=_in_plan(row),
         match="" if row.match.kind is MatchKind.EXACT else row.match.kind.value,

@@ -33,13 +33,16 @@ from planeval.report.document import (
     summary_text,
     unjudged_by_reason,
 )
+from planeval.report.labels import labels
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
-from planeval.report.slices import Slices, slices_of
+from planeval.report.slices import Slices, outlined_names, slices_of
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
 from planeval.report.wording import (
     DISCLAIMER,
     KIND_WORDS,
+    ORIGIN_WORDS,
+    PURPOSE_WORDS,
     SEVERITY_ORDER,
     STATUS_WORDS,
     VERDICT_WORDS,
@@ -60,6 +63,7 @@ def render_html(
     *,
     curves: Sequence[Curve] | None = None,
     date: str = "",
+    language: str = "en",
 ) -> str:
     """Return the report as one HTML document; the same arguments give the same text.
 
@@ -69,12 +73,13 @@ def render_html(
     if curves is None:
         curves = curves_of(case, record) if case else ()
     chart = chart_of(curves, record)
-    slices = slices_of(case, record, _outlined(curves, case)) if case else None
+    slices = slices_of(case, record, outlined_names(curves, case)) if case else None
     scripts = [_static("uplot/uPlot.iife.min.js"), _static("report.js")]
-    template = _environment().get_template("report.html.j2")
+    template = _environment(language).get_template("report.html.j2")
     return template.render(
         **_facts(record),
         **_pictures(chart, slices, margin_views(record, case), case),
+        language=language,
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
         style=Markup(_static("uplot/uPlot.min.css") + _static("report.css")),
@@ -91,12 +96,13 @@ def write_html(
     *,
     curves: Sequence[Curve] | None = None,
     date: str = "",
+    language: str = "en",
 ) -> None:
     """Write the report to a file, whole or not at all.
 
     Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
     """
-    content = render_html(record, case, curves=curves, date=date).encode("utf-8")
+    content = render_html(record, case, curves=curves, date=date, language=language).encode("utf-8")
     part = path.with_name(path.name + ".part")
     try:
         part.write_bytes(content)
@@ -150,17 +156,6 @@ def _pictures(
     }
 
 
-def _outlined(curves: Iterable[Curve], case: Case | None) -> list[str]:
-    """Return the structures to outline: what the chart shows, and the body."""
-    shown = [curve.name for curve in curves if curve.starts_visible]
-    body = [
-        name
-        for name, each in (case.structures.items() if case else ())
-        if each.type.upper() == "EXTERNAL"
-    ]
-    return list(dict.fromkeys([*body, *shown])) if shown else list(case.structures if case else ())
-
-
 def _subject(record: EvaluationRecord) -> str:
     """Return who and what a page is about, for its foot."""
     plans = ", ".join(plan.label for plan in record.plans)
@@ -199,8 +194,8 @@ def _shown(item: object) -> object:
     return visible(item) if isinstance(item, str) and not isinstance(item, Markup) else item
 
 
-def _environment() -> Environment:
-    """Return the template environment: everything escaped, nothing undefined."""
+def _environment(language: str) -> Environment:
+    """Return the template environment of a language: everything escaped, nothing undefined."""
     import jinja2  # noqa: PLC0415 - loads where it is used
 
     environment = jinja2.Environment(
@@ -223,6 +218,9 @@ def _environment() -> Environment:
         "prose": prose,
         "short": lambda uid: visible(uid, LONGEST_NAME)[-8:],
         "visible": visible,
+        "origin": lambda origin: ORIGIN_WORDS.get(origin, origin),
+        "purpose": lambda purpose: PURPOSE_WORDS.get(purpose, purpose),
+        "say": labels(language),
         "status": status_cell,
         "status_word": lambda status: STATUS_WORDS[status],
     }

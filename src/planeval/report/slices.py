@@ -19,6 +19,7 @@ from planeval.model import Image, Status, Structure
 from planeval.model.record import EvaluationRecord
 from planeval.report.cells import MINUS, number_text
 from planeval.report.colours import ISODOSES, LIMIT_LINE, ink
+from planeval.report.curves import Curve
 from planeval.report.lines import label_place, outline_on, svg_path, traced
 from planeval.report.planes import (
     PicturePlane,
@@ -36,6 +37,7 @@ __all__ = [
     "SlicePicture",
     "Slices",
     "isodose_levels",
+    "outlined_names",
     "slices_of",
 ]
 
@@ -140,6 +142,17 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
         ct is not None,
         rx_text,
     )
+
+
+def outlined_names(curves: Iterable[Curve], case: Case | None) -> list[str]:
+    """Return the structures to outline: what the chart shows, and the body."""
+    shown = [curve.name for curve in curves if curve.starts_visible]
+    body = [
+        name
+        for name, each in (case.structures.items() if case else ())
+        if each.type.upper() == "EXTERNAL"
+    ]
+    return list(dict.fromkeys([*body, *shown])) if shown else list(case.structures if case else ())
 
 
 def _reference(record: EvaluationRecord) -> tuple[float | None, str]:

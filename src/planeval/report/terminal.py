@@ -19,18 +19,20 @@ from planeval.dose.dvh import Dvh
 from planeval.model import Finding, Severity, Value
 from planeval.model.margins import MarginRow
 from planeval.model.record import Attention, EvaluationRecord, StructureRow
+from planeval.protocol.aliases import Suggestion
 from planeval.report.cells import DASH, StatusCell, ValueCell, status_cell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
 from planeval.report.margins import axis_cells, sentence
 from planeval.report.targets import TargetTable, target_tables
 from planeval.report.text import person_name, visible
-from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
+from planeval.report.wording import DISCLAIMER, UNVERIFIED_WORD, VERDICT_WORDS
 
 __all__ = [
     "dvh_table",
     "evaluation_table",
     "finding_lines",
     "inventory_table",
+    "names_table",
     "show",
     "value_table",
 ]
@@ -82,6 +84,12 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
         names = ", ".join(visible(organ, LONGEST_NAME) for organ in organs)
         because = f" ({visible(reason)})" if reason else ""
         parts.append(Text(f"Drawn, and not judged by this protocol{because}: {names}"))
+    if record.protocol.checklist:
+        parts += [Text(), Text("To be answered by a person", style="bold")]
+        parts += [
+            Text(f"[ ] yes  [ ] no   {visible(check.question)}")
+            for check in record.protocol.checklist
+        ]
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
 
@@ -133,6 +141,25 @@ def dvh_table(dvhs: Iterable[Dvh]) -> Table:
             dvh.d(percent=2), dvh.max(), dvh.outside(),
         )  # fmt: skip
         table.add_row(_name(dvh.name), *(Text(value_cell(value).text) for value in values))
+    return table
+
+
+def names_table(suggestions: Iterable[Suggestion]) -> Table:
+    """Return one line per structure: what it may be called, why, and what speaks against it."""
+    table = _table("In the plan", "Type", "Volume cc", "Name", "Why, checks")
+    for each in suggestions:
+        volume = DASH if each.volume_cc is None else f"{each.volume_cc:.2f}"
+        name = each.protocol_name or DASH
+        note = Text(visible(each.why))
+        for check in each.checks:
+            note.append(f"\n! {visible(check)}", style=SEVERITIES[Severity.WARNING][1])
+        table.add_row(
+            _name(each.plan_name),
+            Text(visible(each.type, 16)),
+            Text(volume),
+            Text(name if each.is_sure or name == DASH else f"{name} ?"),
+            note,
+        )
     return table
 
 
@@ -259,9 +286,12 @@ def _add_line(table: Table, line: Line) -> None:
         table.add_row(Text(f"{indent}{line.mode}: {title}"), "", "", "", "", status)
         return
     limits = [each for each in (line.per_protocol, line.acceptable) if each != DASH]
+    metric = Text(visible(line.metric, LONGEST_NAME))
+    if line.is_unverified:
+        metric.append(f"\n{UNVERIFIED_WORD}", style=STYLES["unknown"])
     table.add_row(
         Text(indent + visible(line.structure, LONGEST_NAME)),
-        Text(visible(line.metric, LONGEST_NAME)),
+        metric,
         Text("\n".join(limits) or DASH),
         _value(line.value),
         Text(line.margin.replace(" (", "\n(")),

@@ -12,8 +12,11 @@ __all__ = [
     "GROUP_WORDS",
     "KIND_WORDS",
     "NOT_JUDGED",
+    "ORIGIN_WORDS",
+    "PURPOSE_WORDS",
     "SEVERITY_ORDER",
     "STATUS_WORDS",
+    "UNVERIFIED_WORD",
     "VERDICT_WORDS",
     "StatusWord",
     "VerdictWord",
@@ -75,6 +78,17 @@ VERDICT_WORDS: dict[Verdict, VerdictWord] = {
     ),
     Verdict.PASS: VerdictWord("PASS", "All counted constraints are met.", "pass"),
 }
+
+ORIGIN_WORDS: dict[str, str] = {
+    "shipped": "shipped with planeval",
+    "site": "the site's own",
+    "site-override": "the site's own, in place of the shipped one",
+    "file": "a file",
+}
+
+PURPOSE_WORDS: dict[str, str] = {"disease": "disease set", "organs": "organ table"}
+
+UNVERIFIED_WORD = "UNVERIFIED limit"
 
 KIND_WORDS: dict[RowKind, str] = {
     RowKind.LIMIT: "limit",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from planeval.case import Case
-from planeval.dicom import write_dose_file
+from planeval.dicom.write_dose import write_dose_file
 from planeval.dose.biology import deliveries
 from planeval.dose.summation import common_grid, resampled
 from planeval.errors import InconsistentCase

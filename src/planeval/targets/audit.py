@@ -295,8 +295,7 @@ class _Demand:
         most = self._rule.most
         far = np.flatnonzero(beyond > tolerance_mm)
         if most is not None and most != self._rule.least and len(far):
-            seeds = self._pair.points.points_mm
-            reached = beyond_reach_mm(outer.points_mm[far], seeds, most)
+            reached = beyond_reach_mm(outer.points_mm[far], self._pair.points, most)
             beyond[far] = np.minimum(beyond[far], reached)
         return beyond
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from planeval.geometry.surface import SurfacePoints
+
 __all__ = ["beyond_reach_mm"]
 
 Floats = NDArray[np.float64]
@@ -14,16 +16,22 @@ AT_ONCE = 2_000_000
 
 SMALLEST_MM = 1e-6
 
+PATCH = 2.0
+"""Size of the tangent plane looked at, in mean distances of seeds."""
 
-def beyond_reach_mm(points_mm: Floats, seeds_mm: Floats, margins_mm: dict[str, float]) -> Floats:
+
+def beyond_reach_mm(
+    points_mm: Floats, seeds: SurfacePoints, margins_mm: dict[str, float]
+) -> Floats:
     """Return how far points outside a solid lie beyond its margins; negative within them.
 
-    ``seeds_mm`` are even points of the solid's surface. The reach of a seed is the ellipsoid octant of
-    the three margins on the point's side of it (LPS: left +x, posterior +y, superior +z). A point at
-    ``g`` times the reach of the seed that comes closest to reaching it is ``(1 - 1/g)`` of their
-    distance beyond it. Seeds a distance s apart err by about s^2 / 8 over the margin.
+    ``seeds`` are even points of the solid's surface. The reach of a place on it is the ellipsoid
+    octant of the three margins on the point's side (LPS: left +x, posterior +y, superior +z). A point
+    at ``g`` times the reach of the place that comes closest to reaching it is ``(1 - 1/g)`` of their
+    distance beyond it. The place is looked for on the tangent plane around the best seed, as far as
+    seeds stand apart, so that the result does not depend on where the seeds happen to lie.
 
-    >>> seeds = np.zeros((1, 3))
+    >>> seeds = SurfacePoints(np.zeros((1, 3)), np.array([[1.0, 0, 0]]), 1.0)
     >>> margins = dict.fromkeys(("left", "right", "anterior", "posterior"), 5.0)
     >>> margins |= {"superior": 15.0, "inferior": 10.0}
     >>> points = np.array([[7.0, 0, 0], [0, 0, 14.0], [0, 0, -14.0]])
@@ -35,13 +43,29 @@ def beyond_reach_mm(points_mm: Floats, seeds_mm: Floats, margins_mm: dict[str, f
         np.maximum([margins_mm[pair[side]] for pair in names], SMALLEST_MM) for side in (0, 1)
     )
     result = np.empty(len(points_mm))
-    rows = max(1, AT_ONCE // max(len(seeds_mm), 1))
+    rows = max(1, AT_ONCE // max(len(seeds.points_mm), 1))
     for start in range(0, len(points_mm), rows):
-        away = points_mm[start : start + rows, None, :] - seeds_mm
+        away = points_mm[start : start + rows, None, :] - seeds.points_mm
         times = (np.where(away > 0, away / high, away / low) ** 2).sum(axis=2)
         best = np.argmin(times, axis=1)
         numbers = np.arange(len(best))
-        least = np.sqrt(times[numbers, best])
-        distance = np.linalg.norm(away[numbers, best], axis=1)
-        result[start : start + rows] = distance * (1 - 1 / np.maximum(least, SMALLEST_MM))
+        nearest = away[numbers, best]
+        result[start : start + rows] = _beyond(
+            nearest,
+            seeds.normals[best],
+            np.where(nearest > 0, high, low),
+            patch_mm=PATCH * float(np.sqrt(seeds.area_mm2)),
+        )
     return result
+
+
+def _beyond(away: Floats, normals: Floats, axes: Floats, *, patch_mm: float) -> Floats:
+    """Return the amount beyond, from the seed itself or from its tangent plane within a patch."""
+    support = np.sqrt(((axes * normals) ** 2).sum(axis=1))
+    height = (away * normals).sum(axis=1)
+    on_plane = (height / support)[:, None] * axes**2 * normals / support[:, None]
+    is_near = (np.linalg.norm(away - on_plane, axis=1) <= patch_mm) & (height > 0)
+    used = np.where(is_near[:, None], on_plane, away)
+    times = np.sqrt(((used / axes) ** 2).sum(axis=1))
+    distance = np.linalg.norm(used, axis=1)
+    return np.asarray(distance * (1 - 1 / np.maximum(times, SMALLEST_MM)))

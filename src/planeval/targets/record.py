@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from planeval import __version__
 from planeval.case import Case
-from planeval.dicom import WrittenSet
+from planeval.dicom.write import WrittenSet
 from planeval.model import Finding, Method, Source
 from planeval.model.plain import json_text
 from planeval.targets.motion import Motion

@@ -260,7 +260,7 @@ def _over_phases(
             if each.code != "target-length-default"
         )
         found |= Expansion({}, steps, (), (*assumed, *said))
-    return found | _named(replace(igtv(ctvs, "ITV"), type="CTV", colour=(255, 180, 60)))
+    return found | _named(replace(igtv(ctvs, "ITV"), type="CTV", colour=(170, 110, 255)))
 
 
 def _named(union: Structure) -> Expansion:
