@@ -4,7 +4,7 @@ import shutil
 
 import pydicom
 import pytest
-from tests.cohort.small_plans import edit, write_plan
+from tests.cohort.small_plans import edit, rois, write_plan
 
 from planeval.cohort.finding_plans import find_plans
 from planeval.errors import UnreadableFile
@@ -80,6 +80,16 @@ def test_two_contents_of_one_plan_uid_are_not_chosen_between(export):
     assert len({plan.case_id for plan in index.plans}) == 4
 
 
+def test_a_dose_without_its_plan_is_a_case_with_each_structure_set(tmp_path):
+    """Two structure sets of the frame make two cases with ids of their own."""
+    writer = write_plan(tmp_path, "P1")
+    (tmp_path / "RP.plan.dcm").unlink()
+    writer.structures(rois(), what="second")
+    index = find_plans(tmp_path, approval="any")
+    assert len(index.plans) == len({plan.case_id for plan in index.plans}) == 2
+    assert [plan.code.value for plan in find_plans(tmp_path).plans] == ["not-approved"] * 2
+
+
 def test_two_contents_of_a_structure_set_uid_are_a_problem(export):
     """A plan whose structure set is there in two versions is refused with the reason."""
     dataset = pydicom.dcmread(export / "a" / "RS.structures.dcm")
@@ -117,6 +127,12 @@ def test_the_latest_approved_version_is_taken(tmp_path):
         edit(RTPlanDate="20250103", RTPlanTime="090000"),
     )
     assert found == {"A": "superseded", "B": "superseded", "C": "taken"}
+
+
+def test_versions_that_are_equally_late_are_not_chosen_between(tmp_path):
+    """The same date and time: both are refused, an older one is still superseded."""
+    found = versions(tmp_path, edit(RTPlanDate="20240101"), edit(), edit())
+    assert found == {"A": "superseded", "B": "tied", "C": "tied"}
 
 
 def test_what_is_not_for_the_patient_is_never_taken(tmp_path):

@@ -2,8 +2,9 @@
 
 A course is what one patient was treated with at one place: the plans of one PatientID in one frame of
 reference that prescribe to the same targets (plans that name no target: that bear the same label).
-Of its plans the approved one with the latest plan date and time is taken. Nothing is dropped: every
-other plan is listed with its reason, and a selection file can choose otherwise.
+Of its plans the approved one with the latest plan date and time is taken; two that are equally late are
+both refused. Nothing is dropped: every other plan is listed with its reason, and a selection file can
+choose otherwise.
 """
 
 from __future__ import annotations
@@ -50,31 +51,33 @@ def _judged(versions: Sequence[CohortPlan], approval: Approval) -> list[CohortPl
     """Return the versions of one course, each with its reason."""
     barred = {id(plan): found for plan in versions if (found := _barred(plan, approval))}
     free = [plan for plan in versions if id(plan) not in barred]
-    best = max(free, key=lambda plan: (plan.when, plan.plan_uid, plan.file), default=None)
+    last = max((plan.when for plan in free), default=("", ""))
+    best = [plan for plan in free if plan.when == last]
     return [_with_reason(plan, best, barred) for plan in versions]
 
 
 def _with_reason(
-    plan: CohortPlan, best: CohortPlan | None, barred: Mapping[int, tuple[Code, str]]
+    plan: CohortPlan, best: Sequence[CohortPlan], barred: Mapping[int, tuple[Code, str]]
 ) -> CohortPlan:
-    if plan is best:
-        if plan.problem:
-            return replace(plan, code=Code.PROBLEM, reason=plan.problem)
-        return replace(plan, code=Code.TAKEN, reason="")
     if id(plan) in barred:
         code, reason = barred[id(plan)]
         return replace(plan, code=code, reason=reason)
-    if best is None:
-        raise ValueError("a course without a best version has only barred ones")
-    return replace(plan, code=Code.SUPERSEDED, reason=_superseded(plan, best))
+    if plan not in best:
+        return replace(plan, code=Code.SUPERSEDED, reason=_superseded(plan, best[0]))
+    if len(best) > 1:
+        others = ", ".join(one.file for one in best if one is not plan)
+        reason = f"of the same course, date and time as {others}; choose with a selection"
+        return replace(plan, code=Code.TIED, reason=reason)
+    if plan.problem:
+        return replace(plan, code=Code.PROBLEM, reason=plan.problem)
+    return replace(plan, code=Code.TAKEN, reason="")
 
 
 def _superseded(plan: CohortPlan, best: CohortPlan) -> str:
     """Say which plan stands for the course, and what is worth a look."""
-    same = plan.when == best.when
-    words = f"{best.label or best.file} of {best.date or 'unknown date'} is taken for this course"
-    if same:
-        words += " (same date and time: by UID)"
+    words = (
+        f"{best.label or best.file} of {best.date or 'unknown date'} is the latest of its course"
+    )
     doses = [sorted(gy for _name, gy in each.targets) for each in (plan, best)]
     if doses[0] != doses[1] or plan.fractions != best.fractions:
         words += "; its prescription differs"

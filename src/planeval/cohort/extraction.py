@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +78,22 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
-    """A plan to work on: its id in the tables, its job, and what identifies its rows."""
+    """A plan to work on: its id in the tables, and what identifies its rows.
+
+    ``own`` is what its job says beside its files; ``known_inputs`` is the digest of stored inputs.
+    """
 
     plan: CohortPlan
     case_id: str
     settings: str
     fingerprint: str
     anchor: str
-    job: dict[str, Any]
+    own: Mapping[str, Any]
+    known_inputs: str = ""
+
+    def job(self) -> dict[str, Any]:
+        """Make the job, which is larger than what is known here: one at a time."""
+        return make_job(self.plan, self.own, self.known_inputs)
 
 
 def extract(
@@ -157,7 +165,8 @@ def extract(
         todo, kept = _divided(tasks, store.known())
         with _working(executor, jobs) as workers:
             run = run_all(
-                [task.job for task in todo],
+                (task.job() for task in todo),
+                total=len(todo),
                 executor=workers,
                 width=jobs,
                 finish=_Finisher(store, keeper, todo),
@@ -252,11 +261,11 @@ def _tasks(
         anchor = keeper.anchor(plan, by_patient[plan.patient_id])
         about = [own, __version__, _ROWS_VERSION, keeper.mark, anchor]
         findings = [str(finding) for finding in plan.findings]
-        job = make_job(plan, {**own, "limits": _limits(given.limits)})
+        own = {**own, "limits": _limits(given.limits)}
         tasks.append(
             _Task(
                 plan, keeper.case_id(plan), _blind(keeper, digest_of([*about, findings])),
-                _blind(keeper, _fingerprint(plan)), anchor, job,
+                _blind(keeper, _fingerprint(plan)), anchor, own,
             )
         )  # fmt: skip
     return tasks
@@ -296,7 +305,7 @@ def _divided(tasks: Iterable[_Task], known: Mapping[str, Known]) -> tuple[list[_
             if task.fingerprint and old.fingerprint == task.fingerprint:
                 kept += 1
                 continue
-            task.job["known_inputs"] = old.inputs
+            task = replace(task, known_inputs=old.inputs)  # noqa: PLW2901
         todo.append(task)
     return todo, kept
 
@@ -307,7 +316,7 @@ class _Finisher:
     def __init__(self, store: Store, keeper: Keeper, tasks: Iterable[_Task]) -> None:
         self._store = store
         self._keeper = keeper
-        self._tasks = {task.job["case_id"]: task for task in tasks}
+        self._tasks = {task.plan.case_id: task for task in tasks}
 
     def __call__(self, result: Mapping[str, Any]) -> bool:
         """Store a result; whether the plan has rows."""
@@ -381,7 +390,7 @@ def _write_ledger(
         shown = keeper.rows(plan, tables, keeper.anchor(plan, plans))
         course = keeper.course_id(plan)
         listed.append({**shown["plans"][0], **who, "seq": number, "course_id": course})
-        if plan.code in (Code.PROBLEM, Code.SAME_UID):
+        if plan.code in (Code.PROBLEM, Code.SAME_UID, Code.TIED):
             code = plan.problem_code or plan.code.value
             errors.append({**shown["errors"][0], **who, "code": code})
     errors += [

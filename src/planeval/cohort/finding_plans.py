@@ -6,7 +6,7 @@ are never combined.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,20 +110,20 @@ def _by_patient(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 def _plans_of(index: FolderIndex, findings: Sequence[Finding]) -> Iterator[CohortPlan]:
     """Yield the plans of one patient's objects."""
-    listed = list_plans(index)
-    uids = [entry.plan_uid for entry in listed if entry.plan_uid]
     by_file = {entry.file: entry for entry in index.entries}
     rois: dict[str, dict[int, str]] = {}
-    for entry in listed:
-        found = _selection(index, entry)
-        plan = _described(entry, found, by_file, rois, findings)
-        if entry.plan_uid and uids.count(entry.plan_uid) > 1:
-            reason = "several files with different content carry the UID of this plan"
-            plan = replace(
-                plan, code=Code.SAME_UID, reason=reason,
-                case_id=raw_case_id(plan.patient_id, plan.plan_uid, plan.file),
-            )  # fmt: skip
-        yield plan
+    plans = [
+        _described(entry, _selection(index, entry), by_file, rois, findings)
+        for entry in list_plans(index)
+    ]
+    used = Counter(plan.case_id for plan in plans)
+    for plan in plans:
+        if used[plan.case_id] == 1:
+            yield plan
+            continue
+        reason = "several files with different content carry the UID of this plan or dose"
+        own = raw_case_id(plan.patient_id, plan.plan_uid, *(each.file for each in plan.entries))
+        yield replace(plan, code=Code.SAME_UID, reason=reason, case_id=own)
 
 
 def _selection(index: FolderIndex, entry: PlanEntry) -> Selection | DataError:
@@ -164,7 +164,9 @@ def _described(
     objects = _objects(found) if isinstance(found, Selection) else (by_file[file],)
     used = {each.file for each in objects}
     plan = CohortPlan(
-        case_id=raw_case_id(entry.patient_id, entry.plan_uid, entry.dose_uid),
+        case_id=raw_case_id(
+            entry.patient_id, entry.plan_uid or f"{entry.dose_uid} {entry.structures_uid}"
+        ),
         patient_id=entry.patient_id,
         patient_name=entry.patient_name,
         course_id="",

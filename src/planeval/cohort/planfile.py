@@ -24,6 +24,7 @@ class Code(StrEnum):
     SUPERSEDED = "superseded"
     PROBLEM = "problem"
     SAME_UID = "same-uid"
+    TIED = "tied"
     NOT_SELECTED = "not-selected"
 
 

@@ -24,7 +24,8 @@ __all__ = ["STORE_NAME", "Known", "Store"]
 
 STORE_NAME = "cohort.duckdb"
 _VERSION = "1"
-_MEMORY = "512MB"
+_MEMORY = "256MB"
+"""Of DuckDB; what needs more, such as sorting the DVH table, goes through the disk."""
 _MACHINERY = """
 CREATE TABLE run_settings (name VARCHAR PRIMARY KEY, value VARCHAR);
 CREATE TABLE run_plans (case_id VARCHAR PRIMARY KEY, settings VARCHAR, inputs VARCHAR,

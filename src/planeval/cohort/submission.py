@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +51,9 @@ class Run:
 
 
 def run_all(
-    jobs: Sequence[dict[str, Any]],
+    jobs: Iterator[dict[str, Any]],
     *,
+    total: int,
     executor: Executor,
     width: int,
     finish: Callable[[Json], bool],
@@ -61,20 +61,21 @@ def run_all(
     stop: threading.Event,
     done: int = 0,
 ) -> Run:
-    """Run jobs, ``width`` and a few in waiting at a time; ``finish`` gets every result.
+    """Run ``total`` jobs, ``width`` and a few in waiting at a time; ``finish`` gets every result.
 
     A future that fails (its worker was lost) is a result with an error of code ``worker-lost``.
     ``done`` plans count as done in the progress from the start.
     """
     start = time.monotonic()
-    waiting = deque(jobs)
+    begun = 0
     running: dict[Future[Any], dict[str, Any]] = {}
     costs: list[Mapping[str, float]] = []
     finished = failed = 0
-    while (waiting and not stop.is_set()) or running:
-        while waiting and not stop.is_set() and len(running) < 2 * width:
-            job = waiting.popleft()
+    while (begun < total and not stop.is_set()) or running:
+        while begun < total and not stop.is_set() and len(running) < 2 * width:
+            job = next(jobs)
             running[executor.submit(run_plan, job)] = job
+            begun += 1
         if stop.is_set():
             # what has not begun is left for another run
             for future in [future for future in running if future.cancel()]:
@@ -90,7 +91,7 @@ def run_all(
             if progress is not None:
                 progress(
                     Progress(
-                        done + finished, failed, done + len(jobs), finished,
+                        done + finished, failed, done + total, finished,
                         time.monotonic() - start, result["case_id"],
                         (result.get("error") or {}).get("code", ""),
                     )
