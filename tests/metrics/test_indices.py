@@ -81,8 +81,9 @@ def test_spheres_in_radial_dose(profile, radius_of, target_mm):
     for text, number in expected.items():
         value = case.metric(text, "PTV")
         assert float(value) == pytest.approx(number, rel=0.045), text
-        assert value.low <= number * 1.005, text
-        assert value.high >= number * 0.995, text
+        # the band is about the drawn solid, which is up to 2 % off the ball
+        assert value.low <= number * 1.02, text
+        assert value.high >= number * 0.98, text
 
 
 def test_homogeneity_of_a_linear_dose():
