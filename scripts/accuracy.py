@@ -2,10 +2,11 @@
 
     python scripts/accuracy.py closed-forms          about twelve minutes
     python scripts/accuracy.py shared DATA_DIR       real exports and published tables, two minutes
-    python scripts/accuracy.py margins [DATA_DIR]    the margin audit, two minutes
+    python scripts/accuracy.py margins               margins, beside voxel methods, ten minutes
+    python scripts/accuracy.py audit [DATA_DIR]      the margin audit, two minutes
 
-Prints Markdown tables; ``docs/accuracy.md`` and ``docs/margin-audit.md`` hold the last results and
-what follows from them.
+Prints Markdown tables; ``docs/accuracy.md``, ``docs/margins.md`` and ``docs/margin-audit.md`` hold the
+last results and what follows from them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import accuracy_audit as audit
 import accuracy_closed_forms as closed_forms
 import accuracy_margins as margins
 import accuracy_shared as shared
@@ -32,17 +34,30 @@ def main() -> None:
     closed.add_argument("--seed", type=int, default=1)
     data = commands.add_parser("shared", help="exports with DVHs of their planning system")
     data.add_argument("data_dir", type=Path)
-    audit = commands.add_parser("margins", help="margins of closed forms, and of real contours")
-    audit.add_argument("data_dir", type=Path, nargs="?")
+    grown = commands.add_parser(
+        "margins", help="margins of solids with known answers, and their time"
+    )
+    grown.add_argument("--part", choices=("errors", "speed"), help="only this part (default: both)")
+    grown.add_argument("--phases", type=int, default=5, help="random plane phases per solid")
+    grown.add_argument("--seed", type=int, default=1)
+    audited = commands.add_parser("audit", help="margins of closed forms, and of real contours")
+    audited.add_argument("data_dir", type=Path, nargs="?")
     chosen = parser.parse_args()
-    if chosen.command == "margins":
-        margins.closed_forms()
+    if chosen.command == "audit":
+        audit.closed_forms()
         if chosen.data_dir is not None:
             print()
-            margins.real_contours(chosen.data_dir)
+            audit.real_contours(chosen.data_dir)
         return
     if chosen.command == "shared":
         shared.report(chosen.data_dir)
+        return
+    if chosen.command == "margins":
+        if chosen.part != "speed":
+            margins.errors(np.random.default_rng(chosen.seed), chosen.phases)
+            print()
+        if chosen.part != "errors":
+            margins.speed()
         return
     parts = {
         "engine": closed_forms.engine_error,

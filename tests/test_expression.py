@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 import shapely
 from hypothesis import example, given
@@ -14,7 +15,6 @@ from planeval.errors import (
     ExpressionSyntax,
     GeometryError,
     UnknownStructure,
-    UnsupportedData,
 )
 from planeval.expression import (
     MAX_DEPTH,
@@ -178,6 +178,7 @@ class TestSyntaxErrors:
             ("A + [L -5] mm", 5, "margin 'L -5'"),
             ("A + [LR 5, L 3] mm", 5, "margin to the left is given twice"),
             ("A + " + "9" * 400 + " mm", 5, "expected a length in mm"),
+            ("A + 201 mm", 5, "expected a length in mm, at most 200"),
         ],
     )
     def test_column_and_reason(self, text: str, column: int, message: str) -> None:
@@ -257,7 +258,7 @@ class TestHostileText:
 
 
 NAMES = st.builds(Name, st.text(max_size=8) | st.text(alphabet=' "()-+|&[]m5,A', max_size=8))
-LENGTHS = st.floats(0, 1e4)
+LENGTHS = st.floats(0, 200)
 
 
 def _larger(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
@@ -346,10 +347,37 @@ class TestSolids:
         with pytest.raises(GeometryError, match=r"'Liver - coronal': .*not parallel"):
             parse("Liver - coronal").resolve(case.__getitem__, method=METHOD)
 
-    def test_margins_are_refused_by_name(self, case: dict[str, Structure]) -> None:
-        """A margin in an expression is read but not computed."""
-        with pytest.raises(UnsupportedData, match=r"'GTV \+ 5 mm': margins in expressions are not"):
-            parse("Liver - GTV + 5 mm").resolve(case.__getitem__, method=METHOD)
+    def test_margin_grows_in_all_directions(self, case: dict[str, Structure]) -> None:
+        """30 x 20 x 20 mm grown by 5 mm: faces, quarter cylinders along edges, a ball."""
+        derived = parse("GTV + 5 mm").resolve(case.__getitem__, method=METHOD)
+        faces = 30 * 20 * 20 + 2 * 5 * (30 * 20 + 30 * 20 + 20 * 20)
+        rounded = np.pi * 25 * (30 + 20 + 20) + 4 / 3 * np.pi * 125
+        assert derived.volume_cc * 1000 == pytest.approx(faces + rounded, rel=4e-3)
+        assert (derived.name, derived.origin) == ("GTV + 5 mm", "derived")
+        assert (derived.colour, derived.frame_uid) == ((1, 2, 3), "1.2")
+
+    def test_margin_of_named_sides(self, case: dict[str, Structure]) -> None:
+        """Every letter moves its own side of the patient."""
+        text = "GTV + [L 1, R 2, A 3, P 4, S 5, I 6] mm"
+        low, high = parse(text).resolve(case.__getitem__, method=METHOD).bounds_mm
+        assert low == pytest.approx((20 - 2, 20 - 3, 29.75 - 6))
+        assert high == pytest.approx((50 + 1, 40 + 4, 49.75 + 5))
+
+    def test_margin_inward(self, case: dict[str, Structure]) -> None:
+        """A box shrinks to the box between its moved faces."""
+        derived = parse("Liver - 3 mm").resolve(case.__getitem__, method=METHOD)
+        assert derived.volume_cc == pytest.approx(94 * 74 * 94 / 1000, rel=1e-6)
+
+    def test_ring_around_a_structure(self, case: dict[str, Structure]) -> None:
+        """A margin binds first: grown, then without itself."""
+        grown = parse("GTV + 20 mm").resolve(case.__getitem__, method=METHOD)
+        ring = parse("GTV + 20 mm - GTV").resolve(case.__getitem__, method=METHOD)
+        assert ring.volume_cc == pytest.approx(grown.volume_cc - 12, rel=1e-9)
+
+    def test_margin_of_nothing(self, case: dict[str, Structure]) -> None:
+        """The message names the term that cannot grow."""
+        with pytest.raises(GeometryError, match=r"'\(GTV - Liver\) \+ 5 mm': .*nothing is solid"):
+            parse("Half | (GTV - Liver) + 5 mm").resolve(case.__getitem__, method=METHOD)
 
 
 class TestWhatTextMeans:

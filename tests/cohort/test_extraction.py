@@ -170,24 +170,24 @@ def test_what_fails_is_in_the_ledger_and_the_rest_in_the_tables(run, export):
 
 def test_names_are_reviewed_and_only_what_changes_is_made_again(run, export):
     """An ROI that nothing matches is listed; the edited table gives it a meaning, once."""
-    write_plan(export / "d", "P4", label="FOUR", rois=rois(cord="Rueckenmark"))
+    write_plan(export / "d", "P4", label="FOUR", rois=rois(cord="Strang 7"))
     out = run().out
     names = {row["plan_name"]: row for row in table(out, "names") if row["plan_name"]}
     assert (names["SpinalCord"]["plans"], names["SpinalCord"]["match"]) == ("3", "exact")
-    assert (names["Rueckenmark"]["plans"], names["Rueckenmark"]["match"]) == ("1", "")
+    assert (names["Strang 7"]["plans"], names["Strang 7"]["match"]) == ("1", "")
     missing = [row for row in table(out, "names") if row["match"] == "missing"]
     assert [(row["protocol_name"], row["plans"]) for row in missing] == [("SpinalCord", "1")]
 
     lines = (out / "names.csv").read_text(encoding="utf-8").splitlines()
     reviewed = export.parent / "reviewed.csv"
     reviewed.write_text(
-        "\n".join(line + "SpinalCord" if line.startswith("Rueck") else line for line in lines),
+        "\n".join(line + "SpinalCord" if line.startswith("Strang") else line for line in lines),
         encoding="utf-8",
     )
     again = run(resume=True, names=reviewed)
     assert (again.evaluated, again.kept) == (1, 3)
     cords = [row for row in table(again.out, "metrics") if row["row_id"] == "cord"]
-    assert {row["plan_name"] for row in cords} == {"SpinalCord", "Rueckenmark"}
+    assert {row["plan_name"] for row in cords} == {"SpinalCord", "Strang 7"}
     assert {row["match"] for row in cords} == {"exact", "map"}
 
 

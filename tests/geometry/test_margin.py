@@ -354,11 +354,11 @@ class TestShape:
         assert mm3(expand(solid, Margins(5, 5, 5, 5))) == pytest.approx(
             60 * (RING.buffer(5, quad_segs=60).area), rel=2e-3
         )
-        assert all(not len(s.area.interiors) for s in expand(solid, Margins.isotropic(7)).slabs())
+        assert not expand(solid, Margins.isotropic(7)).section(30).interiors
 
     def test_shrinking_to_nothing(self):
         """An empty stack, not an error."""
-        gone = expand(drum(ELL), Margins.isotropic(-7))
+        gone = expand(drum(ELL), Margins.isotropic(-8))
         assert gone.is_empty
         assert volume_cc(gone) == 0
 
@@ -493,15 +493,13 @@ def test_moving_the_solid_moves_the_result(discs, margins, shift):
     assert mm3(there) == pytest.approx(mm3(here), rel=2e-4, abs=0.5)
 
 
-@settings(max_examples=6, deadline=None)
-@given(BLOBS, st.floats(1, 6))
-def test_closing_contains_the_source(discs, margin):
+@settings(max_examples=5, deadline=None)
+@given(st.floats(1, 6), st.floats(-25, 25), st.floats(-25, 25))
+def test_closing_contains_the_source(margin, x, y):
     """Grown and then shrunk by the same margin, a solid keeps what it had."""
-    solid = blob(discs)
+    solid = drum(shapely.union(ELL, shapely.box(x, y, x + 18, y + 9)), 12)
     closed = expand(expand(solid, Margins.isotropic(margin)), Margins.isotropic(-margin))
-    # the staircase of the drawn prisms reaches beyond the smooth solid, which is what closes
-    smooth = expand(expand(solid, Margins.isotropic(1e-3)), Margins.isotropic(0))
-    assert mm3(closed) > 0.97 * mm3(smooth)
+    assert outside_mm3(solid, closed) < 0.01 * mm3(solid)
 
 
 @settings(max_examples=6, deadline=None)

@@ -51,3 +51,26 @@ def test_no_margin_on_an_axis_reaches_nowhere_there():
     margins = dict.fromkeys(SIX, 5.0) | {"superior": 0.0}
     found = beyond_reach_mm(np.array([[0, 0, 23.0]]), ball(), margins)
     assert found == pytest.approx([3.0], abs=0.05)
+
+
+def test_slanted_ways_match_a_search_over_dense_seeds():
+    """Six different margins, 40 random ways: the least gauge over 60,000 places, point by point.
+
+    7 % where the margin is missed by one to four times itself; near the margin it is exact.
+    """
+    margins = dict(zip(SIX, (3.0, 9.0, 5.0, 12.0, 15.0, 4.0), strict=True))
+    rng = np.random.default_rng(8)
+    ways = rng.normal(size=(40, 3))
+    points = 34 * ways / np.linalg.norm(ways, axis=1)[:, None]
+    dense = ball(60_000).points_mm
+    names = (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))
+    expected = []
+    for point in points:
+        away = point - dense
+        gauge = np.zeros(len(dense))
+        for axis, (minus, plus) in enumerate(names):
+            length = np.where(away[:, axis] > 0, margins[plus], margins[minus])
+            gauge += (away[:, axis] / length) ** 2
+        best = np.argmin(gauge)
+        expected.append(np.linalg.norm(away[best]) * (1 - 1 / np.sqrt(gauge[best])))
+    assert beyond_reach_mm(points, ball(), margins) == pytest.approx(expected, rel=0.07)

@@ -136,10 +136,11 @@ def expand(
     if margins.is_zero:
         return stack
     sweep = Sweep(lofts(stack, caps), _element(margins, stack.frame), inward=margins.is_inward)
+    by_height = _Own(own)
     slabs = [
         slab
         for low, high in _intervals(stack, own, sweep)
-        for slab in _slabs(sweep, own, low, high)
+        for slab in _slabs(sweep, by_height, low, high)
     ]
     return PlanarStack(stack.frame, spacing_mm=stack.spacing_mm, slabs=slabs)
 
@@ -155,6 +156,7 @@ def _intervals(stack: PlanarStack, own: Sequence[Slab], sweep: Sweep) -> list[tu
     """Heights of the result's slabs, rising, before its ends are cut."""
     thickness, centre = _slab_lattice(stack, own)
     ends = [sweep.ends(reading) for reading in sweep.readings]
+    ends += [(slab.low_mm, slab.high_mm) for slab in own]
     lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
     first = int(np.floor((lowest - centre) / thickness + 0.5))
     last = int(np.ceil((highest - centre) / thickness - 0.5))
@@ -162,32 +164,56 @@ def _intervals(stack: PlanarStack, own: Sequence[Slab], sweep: Sweep) -> list[tu
     return [(m - thickness / 2, m + thickness / 2) for m in middles.tolist()]
 
 
-def _slabs(sweep: Sweep, own: Sequence[Slab], low_mm: float, high_mm: float) -> Iterator[Slab]:
+class _Own:
+    """The solid's own slabs, found by height."""
+
+    def __init__(self, slabs: Sequence[Slab]) -> None:
+        self._slabs = slabs
+        self._low = np.array([slab.low_mm for slab in slabs]) + TOUCH_MM
+        self._high = np.array([slab.high_mm for slab in slabs]) - TOUCH_MM
+        self._readings = np.array([int(slab.readings) for slab in slabs])
+
+    def within(self, low_mm: float, high_mm: float, reading: CapReading) -> list[Slab]:
+        """Slabs of a reading that share an interval of height."""
+        is_near = (self._low < high_mm) & (self._high > low_mm)
+        is_near &= (self._readings & int(reading)) != 0
+        return [self._slabs[index] for index in np.flatnonzero(is_near).tolist()]
+
+
+def _slabs(sweep: Sweep, own: _Own, low_mm: float, high_mm: float) -> Iterator[Slab]:
     """The slabs of the result between two heights: one for all cap readings, or several."""
     made: dict[tuple[float, float, int], tuple[Area, CapReading]] = {}
     made_of: dict[tuple[int, ...], Area] = {}
     for reading in sweep.readings:
-        bottom, top = sweep.ends(reading)
-        low, high = max(low_mm, bottom), min(high_mm, top)
+        within = own.within(low_mm, high_mm, reading)
+        low, high = _cut_height(low_mm, high_mm, within, sweep, reading)
         if high - low < TOUCH_MM:
             continue
         area = sweep.section((low + high) / 2, reading)
-        inside = [
-            slab.area
-            for slab in own
-            if slab.readings & reading
-            and slab.low_mm < high - TOUCH_MM
-            and slab.high_mm > low + TOUCH_MM
-        ]
-        key = (id(area), *map(id, inside))
+        key = (id(area), *(id(slab.area) for slab in within))
         if key not in made_of:
-            made_of[key] = _bounded(area, inside, inward=sweep.inward)
+            made_of[key] = _bounded(area, [slab.area for slab in within], inward=sweep.inward)
         area = made_of[key]
         if not area.is_empty:
             before = made.get((low, high, id(area)), (area, CapReading(0)))[1]
             made[low, high, id(area)] = area, before | reading
     for (low, high, _), (area, readings) in made.items():
         yield Slab(low, high, area, readings)
+
+
+def _cut_height(
+    low_mm: float, high_mm: float, own: Sequence[Slab], sweep: Sweep, reading: CapReading
+) -> tuple[float, float]:
+    """The part of an interval of height that the result fills.
+
+    A grown solid reaches at least as far as its own slabs, a shrunk one at most.
+    """
+    bottom, top = sweep.ends(reading)
+    lowest = min((slab.low_mm for slab in own), default=np.inf)
+    highest = max((slab.high_mm for slab in own), default=-np.inf)
+    if sweep.inward:
+        return max(low_mm, bottom, lowest), min(high_mm, top, highest)
+    return max(low_mm, min(bottom, lowest)), min(high_mm, max(top, highest))
 
 
 def _bounded(area: Area, own: Sequence[Area], *, inward: bool) -> Area:

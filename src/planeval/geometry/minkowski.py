@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+
+from planeval.geometry.rings import solid_part
 
 __all__ = ["Convex", "Outline", "grown", "shrunk"]
 
@@ -26,6 +28,10 @@ Area = Any
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Ring = Floats
+T = TypeVar("T")
+
+FIRST = 4
+"""Sums, spread over all, that are united before the others are tried for what they add."""
 
 _NOTHING = shapely.Polygon()
 
@@ -75,6 +81,7 @@ class Outline:
             for part in parts
             if not part.is_empty
         ]
+        self.has_holes = any(holes for _exterior, holes in self.parts)
 
 
 def _holes(part: Area) -> list[Floats]:
@@ -157,9 +164,8 @@ def grown(outlines: Sequence[Outline], elements: Sequence[Convex], base: Area = 
     ]
     area = base
     if area.is_empty:
-        first = set(np.linspace(0, len(sums) - 1, FIRST).astype(int).tolist()) if sums else set()
-        area = shapely.union_all(_areas([sums[n] for n in sorted(first)]))
-        sums = [one for n, one in enumerate(sums) if n not in first]
+        first, sums = _spread(sums)
+        area = shapely.union_all(_areas(first))
     left = _uncovered(sums, area) if sums else []
     return shapely.union_all([area, *_areas(left)]) if left else area
 
@@ -176,25 +182,73 @@ def _uncovered(sums: Sequence[_Sum], area: Area) -> list[_Sum]:
     return [one for one, is_covered in zip(sums, covered.tolist(), strict=True) if not is_covered]
 
 
-FIRST = 4
-"""Sums, spread over all, that are united before the others are tried for what they add."""
-
-
 def _areas(sums: Sequence[_Sum]) -> list[Area]:
     areas = _resolved([curve for curve, _, _ in sums])
     for index, (_curve, holes, element) in enumerate(sums):
         left = _inside(holes, element)
         if not left.is_empty:
-            areas[index] = shapely.difference(areas[index], left)
+            areas[index] = solid_part(shapely.difference(areas[index], left))
     return areas
 
 
-def shrunk(outline: Outline, element: Convex) -> Area:
+def shrunk(
+    outlines: Sequence[Outline], elements: Sequence[Convex], base: Area | None = None
+) -> Area:
+    """Return what remains of a base, or of everything, and of all areas as their complements grow.
+
+    Where the complements take nothing, it is the base itself.
+    """
+    pairs = list(zip(outlines, elements, strict=True))
+    first: list[tuple[Outline, Convex]] = []
+    if base is None:
+        first, pairs = _spread(pairs)
+    area = _cut(base, first)
+    return _cut(area, _cutting(pairs, area))
+
+
+def _cut(area: Area | None, pairs: Sequence[tuple[Outline, Convex]]) -> Area:
+    for outline, element in pairs:
+        left = _shrunk(outline, element)
+        area = left if area is None else solid_part(shapely.intersection(area, left))
+        if area.is_empty:
+            return area
+    return _NOTHING if area is None else area
+
+
+def _cutting(pairs: Sequence[tuple[Outline, Convex]], area: Area) -> list[tuple[Outline, Convex]]:
+    """The pairs that are not seen to leave an area as it is.
+
+    They do if the area grown by the mirrored element lies inside the outline. The curve around it
+    is that of the mirrored area, mirrored.
+    """
+    if area.is_empty:
+        return []
+    parts = shapely.get_parts(shapely.orient_polygons(area))
+    rings = [_Ring(-shapely.get_coordinates(part.exterior)) for part in parts]
+    left = []
+    for outline, element in pairs:
+        curves = _linear_rings([-ring.convolved(element) for ring in rings])
+        shapely.prepare(outline.area)
+        if outline.has_holes or not shapely.contains_properly(outline.area, curves).all():
+            left.append((outline, element))
+    return left
+
+
+def _spread(items: Sequence[T]) -> tuple[list[T], list[T]]:
+    """Split a sequence into a few items spread over all of it, and the others."""
+    chosen = set(np.linspace(0, len(items) - 1, FIRST).astype(int).tolist()) if items else set()
+    return (
+        [item for n, item in enumerate(items) if n in chosen],
+        [item for n, item in enumerate(items) if n not in chosen],
+    )
+
+
+def _shrunk(outline: Outline, element: Convex) -> Area:
     """Return what remains of an area when the space around it and in its holes grows."""
     area = _inside([exterior for exterior, _holes in outline.parts], element)
     holes = [hole.convolved(element) for _exterior, holes in outline.parts for hole in holes]
     if holes and not area.is_empty:
-        area = shapely.difference(area, shapely.union_all(_resolved(holes)))
+        area = solid_part(shapely.difference(area, shapely.union_all(_resolved(holes))))
     return area
 
 

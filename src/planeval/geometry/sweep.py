@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import shapely
 
 from planeval.geometry.element import Element
@@ -49,7 +50,12 @@ class Sweep:
         self._outlines: dict[int, Outline] = {}
         self._joined: dict[tuple[int, ...], Area] = {}
         self._results: dict[tuple[float, ...], Area] = {}
+        self._groups: dict[float, dict[int, list[_Source]]] = {}
+        self._piece_low = np.array([piece.low_mm for piece, _ in self._pieces])
+        self._piece_high = np.array([piece.high_mm for piece, _ in self._pieces])
         self._sources = self._sections() if inward else self._plates()
+        self._low = np.array([source.low_mm for source in self._sources])
+        self._high = np.array([source.high_mm for source in self._sources])
 
     def ends(self, reading: CapReading) -> tuple[float, float]:
         """Return the lowest and highest height that the result can have."""
@@ -63,45 +69,43 @@ class Sweep:
         """Return the section of the result; the same object for readings that do not differ."""
         if self.inward and not self._surrounds(height_mm, reading):
             return _NOTHING
-        sources = [*self._exact(height_mm), *self._near(height_mm)]
-        groups = {source.readings for source in sources if source.readings & int(reading)}
-        # what most readings have in common comes first
         area: Area = None
         key: tuple[float, ...] = (height_mm,)
-        for group in sorted(groups, key=lambda g: (-g.bit_count(), g)):
-            key = (*key, group)
-            if key not in self._results:
-                own = [source for source in sources if source.readings == group]
-                make = self._left if self.inward else self._covered
-                self._results[key] = make(height_mm, own, area)
-            area = self._results[key]
+        for group, sources in self._grouped(height_mm).items():
+            if group & int(reading):
+                key = (*key, group)
+                if key not in self._results:
+                    make = self._left if self.inward else self._covered
+                    self._results[key] = make(height_mm, sources, area)
+                area = self._results[key]
         return _NOTHING if area is None else area
+
+    def _grouped(self, height_mm: float) -> dict[int, list[_Source]]:
+        """Sources within reach by their readings; what most readings have in common comes first."""
+        if height_mm not in self._groups:
+            groups: dict[int, list[_Source]] = {}
+            for source in (*self._exact(height_mm), *self._near(height_mm)):
+                groups.setdefault(source.readings, []).append(source)
+            order = sorted(groups, key=lambda group: (-group.bit_count(), group))
+            self._groups[height_mm] = {group: groups[group] for group in order}
+        return self._groups[height_mm]
 
     def _covered(self, height_mm: float, sources: Sequence[_Source], base: Area) -> Area:
-        pairs = self._pairs(height_mm, sources)
-        outlines, elements = [one for one, _ in pairs], [one for _, one in pairs]
-        return grown(outlines, elements, _NOTHING if base is None else base)
+        return grown(*self._pairs(height_mm, sources), _NOTHING if base is None else base)
 
     def _left(self, height_mm: float, sources: Sequence[_Source], base: Area) -> Area:
-        area: Area = base
-        for outline, element in self._pairs(height_mm, sources):
-            if area is not None and area.is_empty:
-                return area
-            left = shrunk(outline, element)
-            if area is None:
-                area = left
-            elif not left.covers(area):
-                area = shapely.intersection(area, left)
-        return _NOTHING if area is None else area
+        return shrunk(*self._pairs(height_mm, sources), base)
 
-    def _pairs(self, height_mm: float, sources: Sequence[_Source]) -> list[tuple[Outline, Convex]]:
+    def _pairs(
+        self, height_mm: float, sources: Sequence[_Source]
+    ) -> tuple[list[Outline], list[Convex]]:
         """Sources within reach as outlines with their elements, the nearest first."""
         up, down = self.element.up_mm, self.element.down_mm
-        pairs = []
+        outlines, elements = [], []
         seen = set()
         for source in sorted(sources, key=lambda s: _distance(s, height_mm)):
-            low = max(height_mm - source.high_mm, -down)
-            high = min(height_mm - source.low_mm, up)
+            low = min(max(height_mm - source.high_mm, -down), up)
+            high = max(min(height_mm - source.low_mm, up), -down)
             key = (id(source.area), round(low, 6), round(high, 6))
             element = self.element.between(low, high)
             if element is None or key in seen:
@@ -109,16 +113,14 @@ class Sweep:
             seen.add(key)
             if id(source.area) not in self._outlines:
                 self._outlines[id(source.area)] = Outline(source.area)
-            pairs.append((self._outlines[id(source.area)], element))
-        return pairs
+            outlines.append(self._outlines[id(source.area)])
+            elements.append(element)
+        return outlines, elements
 
     def _near(self, height_mm: float) -> list[_Source]:
-        up, down = self.element.up_mm, self.element.down_mm
-        return [
-            source
-            for source in self._sources
-            if height_mm - source.high_mm <= up and height_mm - source.low_mm >= -down
-        ]
+        up, down = self.element.up_mm + TOUCH_MM, self.element.down_mm + TOUCH_MM
+        is_near = (height_mm - self._high <= up) & (height_mm - self._low >= -down)
+        return [self._sources[index] for index in np.flatnonzero(is_near).tolist()]
 
     def _exact(self, height_mm: float) -> list[_Source]:
         """The solid's own sections at the height, and at the ends of the reach if they may matter."""
@@ -127,14 +129,14 @@ class Sweep:
             heights |= {height_mm - self.element.up_mm, height_mm + self.element.down_mm}
         if self.inward:
             return [source for z in sorted(heights) for source in self._at(z)]
-        return [
-            _Source(z, z, area, readings)
-            for z in sorted(heights)
-            for piece, readings in self._pieces
-            if piece.low_mm <= z <= piece.high_mm
-            for area in [piece.at(z)]
-            if not area.is_empty
-        ]
+        found = []
+        for z in sorted(heights):
+            for index in np.flatnonzero((self._piece_low <= z) & (z <= self._piece_high)).tolist():
+                piece, readings = self._pieces[index]
+                area = piece.at(z)
+                if not area.is_empty:
+                    found.append(_Source(z, z, area, readings))
+        return found
 
     def _plates(self) -> list[_Source]:
         """Sections of every piece on its own: what any piece covers belongs to the result."""
@@ -149,7 +151,9 @@ class Sweep:
 
     def _sections(self) -> list[_Source]:
         """Sections of the whole solid: its complement is where no piece is."""
-        ends = {z for piece, _ in self._pieces for z in (piece.low_mm, piece.high_mm)}
+        # what ends flat is there on one side of its end and not on the other
+        flat = [piece for piece, _ in self._pieces if piece.is_prism]
+        ends = {z for piece in flat for z in (piece.low_mm, piece.high_mm)}
         heights = {z + side for z in ends for side in (-BESIDE_MM, BESIDE_MM)}
         for piece, _ in self._pieces:
             heights.update(piece.heights(self.element.spacing_mm).tolist())

@@ -53,19 +53,26 @@ def beyond_reach_mm(
         result[start : start + rows] = _beyond(
             nearest,
             seeds.normals[best],
-            np.where(nearest > 0, high, low),
+            (low, high),
             patch_mm=PATCH * float(np.sqrt(seeds.area_mm2)),
         )
     return result
 
 
-def _beyond(away: Floats, normals: Floats, axes: Floats, *, patch_mm: float) -> Floats:
-    """Return the amount beyond, from the seed itself or from its tangent plane within a patch."""
+def _beyond(
+    away: Floats, normals: Floats, margins: tuple[Floats, Floats], *, patch_mm: float
+) -> Floats:
+    """Return the amount beyond the seed, or a place on its tangent plane that reaches further."""
+    low, high = margins
+    axes = np.where(away > 0, high, low)
     support = np.sqrt(((axes * normals) ** 2).sum(axis=1))
     height = (away * normals).sum(axis=1)
     on_plane = (height / support)[:, None] * axes**2 * normals / support[:, None]
     is_near = (np.linalg.norm(away - on_plane, axis=1) <= patch_mm) & (height > 0)
-    used = np.where(is_near[:, None], on_plane, away)
-    times = np.sqrt(((used / axes) ** 2).sum(axis=1))
-    distance = np.linalg.norm(used, axis=1)
+    from_seed = np.sqrt(((away / axes) ** 2).sum(axis=1))
+    # in the next octant other margins hold
+    from_plane = np.sqrt(((on_plane / np.where(on_plane > 0, high, low)) ** 2).sum(axis=1))
+    is_better = is_near & (from_plane < from_seed)
+    times = np.where(is_better, from_plane, from_seed)
+    distance = np.linalg.norm(np.where(is_better[:, None], on_plane, away), axis=1)
     return np.asarray(distance * (1 - 1 / np.maximum(times, SMALLEST_MM)))
