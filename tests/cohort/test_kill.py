@@ -61,7 +61,9 @@ def test_kill_and_resume_many_times(cohort, protocol, executor, tmp_path):
     """Twenty kills at random points, some before the first plan and some in the middle."""
     options = {"protocol": protocol, "executor": executor, "jobs": 2, "wide": True}
     begin = time.monotonic()
-    assert started(cohort, protocol, tmp_path / "calm").wait() == 0
+    calm = started(cohort, protocol, tmp_path / "calm")
+    calm.communicate()
+    assert calm.returncode == 0
     whole = time.monotonic() - begin
     chance = random.Random(2)
     seen = set()
