@@ -61,7 +61,7 @@ class Review(Strict):
 
     status: Literal["reviewed", "draft", "needs-check"]
     by: str = ""
-    on: date | None = None
+    on: date | None = Field(default=None, strict=False)
 
     @model_validator(mode="after")
     def _signed(self) -> Review:
