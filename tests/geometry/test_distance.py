@@ -26,7 +26,7 @@ def brute(area, u, v):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_near_the_outline_distances_are_exact(name):
-    """Within one and a half steps no node differs from the distance to the nearest edge; in a slit by 0.2."""
+    """Within 1.5 steps no node differs from the distance to the nearest edge; in a slit by 0.2."""
     expected = brute(SHAPES[name], U, V)
     found = signed_distance(SHAPES[name], U, V)
     near = np.abs(expected) < 1.5

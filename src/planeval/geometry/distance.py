@@ -1,10 +1,10 @@
 """Signed distance from the nodes of a lattice to the outline of an area.
 
-Within one and a half steps of the outline distances are exact, up to a choice between edges that are equally
-near within a quarter of a step (in slits narrower than two steps). Further away a node takes the
-distance to the outline near that lattice node beside the outline that is nearest, which is too long
-by less than 0.6 steps: these values only say how steeply a blend of two areas falls, not where it
-vanishes.
+Within one and a half steps of the outline distances are exact, up to a choice between edges that
+are equally near within a quarter of a step (in slits narrower than two steps). Further away a node
+takes the distance to the outline near that lattice node beside the outline that is nearest, which is
+too long by less than 0.6 steps: these values only say how steeply a blend of two areas falls, not
+where it vanishes.
 """
 
 from __future__ import annotations

@@ -152,7 +152,9 @@ def smooth_slabs(stack: PlanarStack) -> PlanarStack:
     return PlanarStack(stack.frame, slabs=slabs)
 
 
-def _chosen(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> Mapping[CapReading, Loft]:
+def _chosen(
+    stack: PlanarStack, caps: Literal["half", "none", "tapered"]
+) -> Mapping[CapReading, Loft]:
     """Return the lofts of a stack that has one. Raises :class:`GeometryError` else."""
     if stack.planes and stack.spacing_mm is None:
         raise GeometryError(

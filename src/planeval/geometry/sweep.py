@@ -43,7 +43,9 @@ class Sweep:
     cap readings have in common is computed once.
     """
 
-    def __init__(self, solids: Mapping[CapReading, Loft], element: Element, *, inward: bool) -> None:
+    def __init__(
+        self, solids: Mapping[CapReading, Loft], element: Element, *, inward: bool
+    ) -> None:
         self.solids, self.element, self.inward = solids, element, inward
         self.readings = tuple(solids)
         self._pieces = _shared(solids)
