@@ -50,7 +50,7 @@ def test_dvhs_side_by_side_are_the_dvhs_one_by_one(folder):
         alone = other.dvh(name)
         assert dvh.name == name
         assert np.array_equal(dvh.volume_cc, alone.volume_cc)
-        assert dvh.mean() == alone.mean()
+        assert float(dvh.mean()) == float(alone.mean())
     with pytest.raises(UnknownStructure, match="no structure 'nobody'"):
         one.dvhs(["nobody"])
 
