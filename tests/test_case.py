@@ -51,7 +51,7 @@ def test_dvhs_side_by_side_are_the_dvhs_one_by_one(folder):
         assert dvh.name == name
         assert np.array_equal(dvh.volume_cc, alone.volume_cc)
         assert float(dvh.mean()) == float(alone.mean())
-    with pytest.raises(UnknownStructure, match="no structure 'nobody'"):
+    with pytest.raises(UnknownStructure, match="no structure named 'nobody'"):
         one.dvhs(["nobody"])
 
 
