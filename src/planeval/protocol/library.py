@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from planeval.errors import ProtocolError, ProtocolSyntax
 from planeval.protocol.compose import composed
@@ -174,22 +175,20 @@ def _parsed(name: str, content: bytes) -> Protocol:
 
 
 @cache
-def _compiled() -> dict[str, dict[str, str]]:
+def _compiled() -> dict[str, dict[str, Any]]:
     """Return the digest and the content as JSON of every shipped protocol, by id."""
     text = resources.files(_PACKAGE).joinpath("library", _COMPILED).read_text(encoding="utf-8")
     return dict(json.loads(text))
 
 
 def compiled_library() -> str:
-    """Return the text of the shipped JSON: every shipped protocol's digest and content."""
-    entries = {
-        name: {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "document": compiled(content, f"{name}.yaml"),
-        }
-        for name, content in sorted(_shipped().items())
-    }
-    return json.dumps(entries, ensure_ascii=False, indent=1) + "\n"
+    """Return the text of the shipped JSON: each shipped protocol's digest and content, one a line."""
+    lines = []
+    for name, content in sorted(_shipped().items()):
+        document = compiled(content, f"{name}.yaml")
+        entry = {"sha256": hashlib.sha256(content).hexdigest(), "document": document}
+        lines.append(f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _site_folder() -> Path | None:

@@ -95,19 +95,19 @@ def parse_protocol(content: bytes, name: str) -> Protocol:
     return Protocol(file, hashlib.sha256(content).hexdigest(), name, content.decode("utf-8-sig"))
 
 
-def compiled(content: bytes, name: str) -> str:
-    """Return the plain content of a valid protocol file as JSON, which is read a hundred times faster.
+def compiled(content: bytes, name: str) -> Any:
+    """Return the plain content of a valid protocol file: as JSON it is read a hundred times faster.
 
     Raises as :func:`parse_protocol` does.
     """
     parse_protocol(content, name)
     document = _plain(_read_yaml(content, name))
-    return json.dumps(document, default=date.isoformat, ensure_ascii=False)
+    return json.loads(json.dumps(document, default=date.isoformat))
 
 
-def from_compiled(document: str, content: bytes, name: str) -> Protocol:
+def from_compiled(document: Any, content: bytes, name: str) -> Protocol:
     """Return the protocol whose file has these bytes and whose :func:`compiled` content is known."""
-    file = ProtocolFile.model_validate(_plain(json.loads(document)))
+    file = ProtocolFile.model_validate(_plain(document))
     return Protocol(file, hashlib.sha256(content).hexdigest(), name, content.decode("utf-8-sig"))
 
 
