@@ -125,7 +125,7 @@ def test_the_way_along_a_vessel_is_asked_for():
 
 
 def test_a_thrombus_without_its_vessel_never_passes():
-    """The way along the vessel is not known: a shell that is right is not evaluable, a short one fails."""
+    """The way along it is not known: a shell that is right is not evaluable, a short one fails."""
     gtv, clot = cube("GTV", 12, "GTV"), bar("PVTT", -12, 12)
     (row,) = judged([gtv, CTV, clot], body=ALONG).margins
     assert row.outcome.status is Status.NOT_EVALUABLE
