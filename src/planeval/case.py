@@ -164,10 +164,13 @@ class Case:
     def dvhs(self, structures: Iterable[str | Structure]) -> tuple[Dvh, ...]:
         """Return the DVHs of several structures, computed side by side on the processor's cores.
 
-        Each is what :meth:`dvh` returns. Raises as it does.
+        Each is what :meth:`dvh` returns. The environment's OMP_NUM_THREADS, by which numerical
+        libraries are told how many threads to take, holds here too. Raises as :meth:`dvh` does.
         """
         solids = [self.structure(each) if isinstance(each, str) else each for each in structures]
-        workers = min(os.cpu_count() or 1, MOST_THREADS)
+        workers = _threads()
+        if workers == 1:
+            return tuple(map(self.dvh, solids))
         with ThreadPoolExecutor(workers) as pool:
             return tuple(pool.map(self.dvh, solids))
 
@@ -328,6 +331,13 @@ class Case:
         if self.dose is None:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
+
+
+def _threads() -> int:
+    """Return how many DVHs to compute at once: what the machine has, and no more than was asked for."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").strip()
+    allowed = int(asked) if asked.isdecimal() and int(asked) > 0 else MOST_THREADS
+    return min(os.cpu_count() or 1, MOST_THREADS, allowed)
 
 
 def _histogram(solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:

@@ -7,6 +7,7 @@ valid, 130 interrupted, with a state to go on from.
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import planeval as pe
+from planeval.cohort.per_patient import REDUCTIONS
 
 if TYPE_CHECKING:
     from planeval.cohort.submission import Progress
@@ -37,6 +39,23 @@ _APPROVAL = click.option(
     "--approval", type=click.Choice(["approved", "any"]), default="approved", show_default=True,
     help="Take APPROVED plans only, or the latest of a course whatever its status.",
 )  # fmt: skip
+
+
+def _cuts(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, float]:
+    """Read ``COLUMN=NUMBER`` words; a column is named once."""
+    cuts: dict[str, float] = {}
+    for text in texts:
+        column, sign, number = text.rpartition("=")
+        try:
+            cut = float(number)
+        except ValueError:
+            cut = math.nan
+        if not sign or not column.strip() or not math.isfinite(cut) or column.strip() in cuts:
+            raise click.BadParameter(f"{text!r}: give COLUMN=NUMBER, each column once")
+        cuts[column.strip()] = cut
+    return cuts
 
 
 @click.group()
@@ -160,8 +179,11 @@ def extract_command(
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--out", type=_FILE, help="The HTML file; report.html in the folder by default.")
 @click.option(
-    "--outcomes", type=_FILE, metavar="CSV", help="One line per patient: patient_id, time, event."
-)
+    "--outcomes",
+    type=_FILE,
+    metavar="CSV",
+    help="One line per patient: patient_id, time, event, and covariates.",
+)  # fmt: skip
 @click.option(
     "--metric",
     metavar="ROW",
@@ -170,8 +192,16 @@ def extract_command(
 @click.option("--cut", type=float, help="The cut-point of the metric, chosen beforehand.")
 @click.option(
     "--per-patient",
-    type=click.Choice(["max", "min", "sum", "mean", "first"]),
-    help="How several plans of a patient become one number.",
+    type=click.Choice(REDUCTIONS),
+    help="How several plans and foci of a patient become one number; liver: the first in the liver.",
+)
+@click.option(
+    "--covariate-cut",
+    "covariate_cuts",
+    multiple=True,
+    metavar="COLUMN=NUMBER",
+    callback=_cuts,
+    help="The cut-point of a numeric covariate, chosen beforehand; more than once for several.",
 )
 @click.option("--time-zero", help="What time counts from, in words, such as 'end of treatment'.")
 @click.option(

@@ -38,7 +38,7 @@ from planeval.model import Method
 
 __all__ = ["Extraction", "extract"]
 
-_ROWS_VERSION = 1
+_ROWS_VERSION = 2
 """Raised whenever the same inputs give other rows although planeval's version has not changed."""
 
 _INDEX = "index"

@@ -7,29 +7,26 @@ it would be that of the best of many tests. Nobody is left out silently.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from planeval.cohort.pseudonyms import Pseudonyms, read_key
+from planeval.cohort.covariates import Divided, Group, covariate_table, divided
+from planeval.cohort.outcome_table import Outcome, read_outcomes
+from planeval.cohort.per_patient import Measured, one_per_patient
 from planeval.cohort.store import Store
-from planeval.cohort.survival import Survival, kaplan_meier, log_rank
+from planeval.cohort.survival import LogRank, Survival, kaplan_meier
 from planeval.errors import ReportError
-from planeval.report.text import visible
 
-__all__ = ["Group", "OutcomeAnalysis", "OutcomeQuestion", "analyse"]
+__all__ = ["OutcomeAnalysis", "OutcomeQuestion", "analyse"]
 
-_EVENT = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
-_REDUCTIONS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "max": max, "min": min, "sum": math.fsum, "mean": statistics.fmean, "first": lambda v: v[0],
-}  # fmt: skip
 _OF_PRESCRIPTION = ("total_gy", "fraction_gy", "bed_gy", "eqd2_gy")
 _RX = "prescription:"
+_MOSTLY_PERCENT = 50
+"""A target of which a larger share lies in the liver is a target in the liver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +39,16 @@ class OutcomeQuestion:
     per_patient: str | None = None
     time_zero: str = ""
     key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
-    """The patients on one side of the cut-point."""
-
-    label: str
-    curve: Survival
+    covariate_cuts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutcomeAnalysis:
     """The answer: groups, their difference, and who is not in it.
 
-    ``test`` is (chi-squared, p) of the log-rank test; None where the cut-point is of the data or
-    there is nothing to compare. ``excluded`` are (reason, patients).
+    ``division`` is by the metric; its groups have no test where the cut-point is of the data.
+    ``covariates`` are the other columns of the table, each on its own, in the same patients.
+    ``excluded`` are (reason, patients).
     """
 
     question: OutcomeQuestion
@@ -65,73 +56,95 @@ class OutcomeAnalysis:
     cut: float
     cut_is_of_the_data: bool
     patients: int
-    groups: tuple[Group, Group]
+    division: Divided
+    covariates: tuple[Divided, ...]
     whole: Survival
-    test: tuple[float, float] | None
     excluded: tuple[tuple[str, int], ...]
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Below the cut-point, and at or above it."""
+        return self.division.groups
+
+    @property
+    def test(self) -> LogRank | None:
+        """The log-rank test of the lower group against the higher one."""
+        return self.groups[0].test
+
+    @property
+    def divisions(self) -> tuple[Divided, ...]:
+        """By the metric, then by each covariate."""
+        return (self.division, *self.covariates)
+
+    @property
+    def tests(self) -> int:
+        """How many different comparisons have a p-value: of two groups, both have the same."""
+        counts = [sum(one.test is not None for one in each.groups) for each in self.divisions]
+        return sum(1 if count == 2 else count for count in counts)
 
 
 def analyse(store: Store, question: OutcomeQuestion) -> OutcomeAnalysis:
     """Join outcomes to one metric and compare the groups.
 
     Raises :class:`~planeval.errors.ReportError` where the question has no honest answer: an unknown
-    metric, several values of a patient without a stated reduction, an outcome table with faults.
+    metric, several values of a patient without a stated reduction, an outcome table with faults, a
+    cut-point of a covariate that has none.
     """
-    values, unit = _values(store, question)
-    outcomes = _outcomes(question)
+    found, unit = _measured(store, question)
+    values, reasons = one_per_patient(found, question.per_patient, question.metric)
+    table = read_outcomes(question.table, question.key)
     known = {row[0] for row in store.query("SELECT DISTINCT patient_id FROM plans")}
     lacking: Counter[str] = Counter()
-    joined: list[tuple[float, float, bool]] = []
-    for patient, (time, event) in outcomes.items():
+    joined: list[tuple[float, Outcome]] = []
+    for patient, outcome in table.patients.items():
         if patient not in known:
             lacking["in the outcome table but not in the cohort"] += 1
         elif patient not in values:
-            lacking["without a value of the metric"] += 1
+            lacking[reasons.get(patient, "without a value of the metric")] += 1
         else:
-            joined.append((values[patient], time, event))
-    if missing := known - set(outcomes):
+            joined.append((values[patient], outcome))
+    if missing := known - set(table.patients):
         lacking["in the cohort but not in the outcome table"] += len(missing)
     if not joined:
         raise ReportError(
-            f"no patient has both an outcome in {question.table.name} and a value of "
+            f"no patient has both an outcome in {table.name} and a value of "
             f"{question.metric}: {'; '.join(f'{n} {why}' for why, n in lacking.items())}"
         )
-    return _compared(question, unit, joined, lacking)
+    patients = [outcome for _value, outcome in joined]
+    covariates = covariate_table(patients, table.covariates, question.covariate_cuts)
+    return _compared(question, unit, joined, covariates, lacking)
 
 
 def _compared(
     question: OutcomeQuestion,
     unit: str,
-    joined: Sequence[tuple[float, float, bool]],
+    joined: Sequence[tuple[float, Outcome]],
+    covariates: tuple[Divided, ...],
     lacking: Counter[str],
 ) -> OutcomeAnalysis:
-    numbers = [value for value, _time, _event in joined]
     of_the_data = question.cut is None
-    cut = statistics.median(numbers) if question.cut is None else question.cut
-    low = [(time, event) for value, time, event in joined if value < cut]
-    high = [(time, event) for value, time, event in joined if value >= cut]
-    sides = [([t for t, _e in side], [e for _t, e in side]) for side in (low, high)]
+    cut = statistics.median(value for value, _o in joined) if question.cut is None else question.cut
     shown = f"{cut:g} {unit}".rstrip()
+    labels = (f"below {shown}", f"{shown} or more")
+    members = [(labels[value >= cut], outcome) for value, outcome in joined]
+    patients = [outcome for _value, outcome in joined]
     return OutcomeAnalysis(
         question=question,
         unit=unit,
         cut=cut,
         cut_is_of_the_data=of_the_data,
         patients=len(joined),
-        groups=(
-            Group(f"below {shown}", kaplan_meier(*sides[0])),
-            Group(f"{shown} or more", kaplan_meier(*sides[1])),
-        ),
-        whole=kaplan_meier([t for _v, t, _e in joined], [e for _v, _t, e in joined]),
-        test=None if of_the_data else log_rank(*sides),
+        division=divided(question.metric, members, labels=labels, tested=not of_the_data),
+        covariates=covariates,
+        whole=kaplan_meier([each.time for each in patients], [each.event for each in patients]),
         excluded=tuple(sorted(lacking.items())),
     )
 
 
-def _values(store: Store, question: OutcomeQuestion) -> tuple[dict[str, float], str]:
-    """Return one number per patient, and its unit."""
+def _measured(store: Store, question: OutcomeQuestion) -> tuple[list[Measured], str]:
+    """Return every value of the metric with its patient, and its unit."""
     rows = _rows_of(store, question.metric)
-    units = {unit for _patient, _value, unit in rows}
+    units = {row[4] for row in rows}
     if not rows:
         known = [
             row[0] for row in store.query("SELECT DISTINCT row_id FROM metrics ORDER BY row_id")
@@ -142,70 +155,71 @@ def _values(store: Store, question: OutcomeQuestion) -> tuple[dict[str, float], 
         )
     if len(units) > 1:
         raise ReportError(f"--metric {question.metric!r} has units {', '.join(sorted(units))}")
-    by_patient: dict[str, list[float]] = {}
-    for patient, value, _unit in rows:
-        by_patient.setdefault(patient, []).append(value)
-    several = sum(len(set(values)) > 1 for values in by_patient.values())
-    if several and question.per_patient is None:
-        raise ReportError(
-            f"{several} patients have several values of {question.metric!r} (plans or foci); say "
-            f"with --per-patient what counts: {', '.join(_REDUCTIONS)}"
-        )
-    reduce = _REDUCTIONS[question.per_patient or "first"]
-    return {patient: float(reduce(values)) for patient, values in by_patient.items()}, units.pop()
+    place = _Places(store)
+    measured = [
+        Measured(patient, case, day, float(value), place.in_liver(case, target))
+        for patient, case, day, value, _unit, target in rows
+    ]
+    return measured, units.pop()
 
 
-def _rows_of(store: Store, metric: str) -> list[tuple[str, float, str]]:
-    """Return (patient, value, unit) by plan date, the first plan first."""
+def _rows_of(store: Store, metric: str) -> list[tuple[Any, ...]]:
+    """Return (patient, case, day, value, unit, ROI) of every value of a metric."""
     if metric.startswith(_RX):
         column = metric.removeprefix(_RX)
         if column not in _OF_PRESCRIPTION:
             raise ReportError(f"{metric!r}: a prescription has {', '.join(_OF_PRESCRIPTION)}")
-        sql = (
-            f"SELECT p.patient_id, p.{column}, 'Gy' FROM prescriptions p JOIN cases USING (case_id) "
-            f"WHERE p.{column} IS NOT NULL ORDER BY {_BY_DATE}, p.seq"
+        return store.query(
+            f"SELECT p.patient_id, case_id, {_DAY}, p.{column}, 'Gy', p.target "
+            "FROM prescriptions p JOIN cases USING (case_id) "
+            f"WHERE p.{column} IS NOT NULL ORDER BY case_id, p.seq"
         )
-        found = store.query(sql)
-    else:
-        structure, _, text = metric.rpartition(":")
-        found = store.query(
-            "SELECT m.patient_id, m.value, m.unit FROM metrics m JOIN cases USING (case_id) "
-            "WHERE m.value IS NOT NULL AND ((m.row_id = ? AND m.beside IS NULL) "
-            f"OR (m.structure = ? AND m.metric = ?)) ORDER BY {_BY_DATE}, m.seq",
-            [metric, structure, text],
-        )
-    return [(row[0], row[1], row[2]) for row in found]
+    structure, _, text = metric.rpartition(":")
+    return store.query(
+        f"SELECT m.patient_id, case_id, {_DAY}, m.value, m.unit, m.plan_name "
+        "FROM metrics m JOIN cases USING (case_id) "
+        "WHERE m.value IS NOT NULL AND ((m.row_id = ? AND m.beside IS NULL) "
+        "OR (m.structure = ? AND m.metric = ?)) ORDER BY case_id, m.seq",
+        [metric, structure, text],
+    )
 
 
-_BY_DATE = "try_cast(replace(cases.plan_date, 'day ', '') AS INTEGER), cases.plan_date, case_id"
+_DAY = (
+    "CASE WHEN cases.plan_date LIKE 'day %' THEN try_cast(substr(cases.plan_date, 5) AS INTEGER) "
+    "ELSE datediff('day', DATE '1900-01-01', try_cast(cases.plan_date AS DATE)) END"
+)
+"""A plan's date as a number of days; in a pseudonymised cohort it is written as one (``day 12``)."""
 
 
-def _outcomes(question: OutcomeQuestion) -> dict[str, tuple[float, bool]]:
-    """Return patient -> (time, event) of the outcome table, every line checked."""
-    name = question.table.name
-    try:
-        text = question.table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(f"{name}: cannot be read: {error}") from None
-    pseudonyms = Pseudonyms(read_key(question.key)) if question.key else None
-    found: dict[str, tuple[float, bool]] = {}
-    reader = csv.DictReader(io.StringIO(text))
-    columns = {(column or "").strip() for column in reader.fieldnames or ()}
-    if not columns >= {"patient_id", "time", "event"}:
-        raise ReportError(f"{name}: needs the columns patient_id, time and event")
-    for number, row in enumerate(reader, start=2):
-        cells = {(key or "").strip(): (value or "").strip() for key, value in row.items() if key}
-        patient, event = cells["patient_id"], _EVENT.get(cells["event"].lower())
-        try:
-            time = float(cells["time"])
-        except ValueError:
-            time = math.nan
-        if not patient or event is None or not (math.isfinite(time) and time >= 0):
-            raise ReportError(
-                f"{name}:{number}: needs a patient_id, a time of 0 or more, and 1 or 0 for event"
-            )
-        shown = pseudonyms.patient_id(patient) if pseudonyms else visible(patient)
-        if shown in found:
-            raise ReportError(f"{name}:{number}: this patient is there twice; one line per patient")
-        found[shown] = (time, event)
-    return found
+class _Places:
+    """Which targets lie in the liver."""
+
+    def __init__(self, store: Store) -> None:
+        rows = store.query("SELECT case_id, target, liver_percent FROM targets ORDER BY ALL")
+        self._shares: dict[tuple[str, str], list[float | None]] = {}
+        for case, target, percent in rows:
+            self._shares.setdefault((case, target), []).append(percent)
+        self._prescribed: dict[str, list[str]] = {}
+        for case, target in store.query("SELECT case_id, target FROM prescriptions ORDER BY ALL"):
+            if (case, target) in self._shares:
+                self._prescribed.setdefault(case, []).append(target)
+
+    def in_liver(self, case: str, name: str | None) -> bool | None:
+        """Return whether an ROI of a plan is a target in the liver, None where nobody knows.
+
+        For what is no target (an organ, a prescription that names none) it is the targets that the
+        plan prescribes to, or all where it prescribes to none: any of them in the liver is enough.
+        """
+        if name is not None and (case, name) in self._shares:
+            return _mostly(self._shares[case, name])
+        names = self._prescribed.get(case) or [of for at, of in self._shares if at == case]
+        answers = [_mostly(self._shares[case, each]) for each in names]
+        if any(answers):
+            return True
+        return None if None in answers or not answers else False
+
+
+def _mostly(shares: Sequence[float | None]) -> bool | None:
+    """Return whether a target lies in the liver; where several bear its name they must agree."""
+    answers = {None if share is None else share > _MOSTLY_PERCENT for share in shares}
+    return answers.pop() if len(answers) == 1 else None

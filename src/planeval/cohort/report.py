@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,18 +42,24 @@ def write_report(
     cut: float | None = None,
     per_patient: str | None = None,
     time_zero: str | None = None,
+    covariate_cuts: Mapping[str, float] | None = None,
     pseudonymize: str | Path | None = None,
 ) -> Path:
     """Write the report of an extracted cohort and return its path.
 
-    ``outcomes`` is a CSV file of ``patient_id,time,event``; with it, ``metric`` and ``time_zero``
-    are needed, and ``cut`` is the cut-point chosen beforehand.
+    ``outcomes`` is a CSV file of ``patient_id,time,event`` and covariates; with it, ``metric`` and
+    ``time_zero`` are needed. ``cut`` is the cut-point of the metric, ``covariate_cuts`` are those of
+    numeric covariates, all chosen beforehand.
 
     Raises :class:`~planeval.errors.ReportError` where the folder holds no whole cohort, where the
     outcomes have no honest answer, and where the file cannot be written.
     """
     place = Path(folder)
-    question = _question(outcomes, metric, cut, per_patient, time_zero, pseudonymize)
+    question = _question(
+        outcomes, metric, time_zero,
+        cut=cut, per_patient=per_patient, covariate_cuts=covariate_cuts or {},
+        key=Path(pseudonymize) if pseudonymize else None,
+    )  # fmt: skip
     try:
         manifest_bytes = (place / MANIFEST).read_bytes()
     except OSError:
@@ -74,26 +81,22 @@ def write_report(
 
 
 def _question(
-    outcomes: str | Path | None,
-    metric: str | None,
-    cut: float | None,
-    per_patient: str | None,
-    time_zero: str | None,
-    key: str | Path | None,
+    outcomes: str | Path | None, metric: str | None, time_zero: str | None, **choices: Any
 ) -> OutcomeQuestion | None:
     """Return what is asked of outcomes; all that has to be said beforehand must be said."""
     if outcomes is None:
-        if any(each is not None for each in (metric, cut, per_patient, time_zero)):
-            raise ReportError("--metric, --cut, --per-patient and --time-zero go with --outcomes")
+        asked = (metric, time_zero, choices["cut"], choices["per_patient"])
+        if any(each is not None for each in asked) or choices["covariate_cuts"]:
+            raise ReportError(
+                "--metric, --cut, --per-patient, --time-zero and --covariate-cut go with --outcomes"
+            )
         return None
     if not metric or not time_zero:
         raise ReportError(
             "--outcomes needs --metric (what divides the patients) and --time-zero (what time "
             "counts from, in words)"
         )
-    return OutcomeQuestion(
-        Path(outcomes), metric, cut, per_patient, time_zero, Path(key) if key else None
-    )
+    return OutcomeQuestion(Path(outcomes), metric, time_zero=time_zero, **choices)
 
 
 def _rendered(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from planeval.cohort.liver import LiverShares
 from planeval.cohort.margin_rows import margin_constraint, margin_lines
 from planeval.model import Method, Severity, Status, Value
 from planeval.model.plain import plain
@@ -33,11 +34,17 @@ def rows_of(evaluation: Evaluation, dvh_step_gy: float) -> Rows:
     record, method = evaluation.record, method_stamp(evaluation.record.provenance.method)
     curves = curves_of(evaluation.case, record)
     structures = [_solid(row) for row in record.structures]
+    shares = LiverShares(evaluation)
     tables = {
         "cases": [_case(evaluation)],
         "prescriptions": [_prescription(row) for row in record.prescriptions],
         "targets": [
-            {"target": row.name, **solid, **_rx_of(row.name, record.prescriptions)}
+            {
+                "target": row.name,
+                **solid,
+                **_rx_of(row.name, record.prescriptions),
+                **shares.of(row.name),
+            }
             for row, solid in zip(record.structures, structures, strict=True)
             if is_target(row.name, row.type)
         ],

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["STORE_NAME", "Known", "Store"]
 
 STORE_NAME = "cohort.duckdb"
-_VERSION = "1"
+_VERSION = "2"
+"""Raised with every change of the columns."""
 _MEMORY = "256MB"
 """Of DuckDB; what needs more, such as sorting the DVH table, goes through the disk."""
 _MACHINERY = """

@@ -106,7 +106,8 @@ _ALL = (
     ),
     _table(
         "targets",
-        _WHO + _SOLID.format(name="target") + "rx_gy:n rx_fractions:i method:t",
+        _WHO + _SOLID.format(name="target") + "rx_gy:n rx_fractions:i liver_percent:n "
+        "liver_reason:t:free method:t",
     ),
     _table("structures", _WHO + _SOLID.format(name="plan_name") + "is_target:b method:t"),
     _table(
