@@ -443,6 +443,7 @@ def _run(
     """Return what belongs to this run and not to its result."""
     seconds = time.time() - started
     each = sorted(cost["seconds"] for cost in costs)
+    cpu = sum(cost["cpu_seconds"] for cost in costs)
     return {
         "schema": "planeval.cohort-run/1",
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
@@ -453,5 +454,6 @@ def _run(
         "left": result.left,
         "plans_per_minute": round(60 * result.evaluated / seconds, 2) if seconds else None,
         "median_plan_seconds": round(each[len(each) // 2], 3) if each else None,
+        "mean_plan_cpu_seconds": round(cpu / len(each), 3) if each else None,
         "peak_worker_mb": round(max((cost["peak_mb"] for cost in costs), default=0.0), 1),
     }

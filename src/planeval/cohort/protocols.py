@@ -11,18 +11,20 @@ import functools
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from planeval.errors import ProtocolSyntax
 from planeval.protocol.library import load
-from planeval.protocol.reading import Protocol, parse_protocol
+from planeval.protocol.reading import Included, Protocol, from_compiled, parse_protocol
 
 __all__ = ["asked_of", "protocol_of", "structure_names"]
 
 EACH_TARGET = "[targets]"
 """In the structure column of a metrics file: a row for every target of the plan."""
 
+_Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
 _COLUMNS = {"structure", "metric"}
 
 
@@ -40,8 +42,8 @@ def asked_of(protocol: str | Path | None, metrics: str | Path | None) -> dict[st
     asked = {
         "protocol_id": main.id if main else "",
         "protocol_name": main.name if main else "",
-        "protocol_text": main.text if main else "",
         "protocol_sha256": main.sha256 if main else "",
+        "protocol": _document(main) if main else "",
         "metrics": rows,
     }
     _protocol(_key(asked))
@@ -73,15 +75,37 @@ def _names_in(item: Any) -> set[str]:
     return own.union(*(_names_in(part) for part in item.values()))
 
 
-def _key(job: Mapping[str, Any]) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _document(protocol: Protocol) -> str:
+    """Return a whole protocol as text: the sets that it includes are rows of it already."""
+    content = {
+        "file": protocol.file.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        "text": protocol.text,
+        "origin": protocol.origin,
+        "includes": [asdict(part) for part in protocol.includes],
+    }
+    return json.dumps(content, ensure_ascii=True, sort_keys=True)
+
+
+def _key(job: Mapping[str, Any]) -> _Key:
     rows = tuple((structure, metric) for structure, metric in job["metrics"])
-    return job["protocol_name"], job["protocol_text"], rows
+    return job["protocol_name"], job["protocol_sha256"], job["protocol"], rows
+
+
+def _main(name: str, sha256: str, document: str) -> Protocol:
+    """Return the protocol of a :func:`_document`: no YAML is read."""
+    content = json.loads(document)
+    return replace(
+        from_compiled(content["file"], content["text"].encode(), name),
+        sha256=sha256,
+        origin=content["origin"],
+        includes=tuple(Included(**part) for part in content["includes"]),
+    )
 
 
 @functools.lru_cache(maxsize=4)
-def _protocol(key: tuple[str, str, tuple[tuple[str, str], ...]]) -> Protocol:
-    name, text, rows = key
-    main = parse_protocol(text.encode(), name) if text else None
+def _protocol(key: _Key) -> Protocol:
+    name, sha256, document, rows = key
+    main = _main(name, sha256, document) if document else None
     if not rows:
         if main is None:
             raise ValueError("neither a protocol nor metrics")
@@ -100,7 +124,7 @@ def _protocol(key: tuple[str, str, tuple[tuple[str, str], ...]]) -> Protocol:
     file = main.file.model_copy(
         update={"constraints": main.file.constraints + extra.file.constraints}
     )
-    return Protocol(file, main.sha256, main.name, main.text)
+    return replace(main, file=file)
 
 
 def _extra_text(rows: tuple[tuple[str, str], ...], structures: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ _closings = 0
 
 
 def run_plan(job: dict[str, Any]) -> dict[str, Any]:
-    """Return ``rows``, ``error`` or ``unchanged`` of a job, and ``cost``: seconds, megabytes.
+    """Return ``rows``, ``error`` or ``unchanged`` of a job, and ``cost``: wall and CPU seconds, megabytes.
 
     The plan is evaluated in a child process of this one, within ``job["limits"]``. An error has
     ``stage``, ``code`` (``time``, ``memory``, ``crash`` and ``start`` are of the process, others of
@@ -52,7 +52,11 @@ def run_plan(job: dict[str, Any]) -> dict[str, Any]:
             failure = ChildFailure("start", f"the process cannot be started: {error.strerror}")
             break
         else:
-            cost = {"seconds": time.monotonic() - started, "peak_mb": child.peak_mb}
+            cost = {
+                "seconds": time.monotonic() - started,
+                "cpu_seconds": result.pop("cpu_seconds", 0.0),
+                "peak_mb": child.peak_mb,
+            }
             _returned(child)
             return result | {"cost": cost}
     problem = {"stage": "process", "code": failure.code, "message": str(failure)}

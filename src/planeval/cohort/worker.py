@@ -13,6 +13,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,7 +30,10 @@ def main() -> None:
     threading.Thread(target=_read, args=(jobs,), daemon=True).start()
     _write(out, {"ready": True})
     while True:
-        _write(out, answer(json.loads(jobs.get())))
+        job = json.loads(jobs.get())
+        started = time.process_time()
+        result = answer(job)
+        _write(out, result | {"cpu_seconds": time.process_time() - started})
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
