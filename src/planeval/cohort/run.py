@@ -26,7 +26,7 @@ _closings = 0
 
 
 def run_plan(job: dict[str, Any]) -> dict[str, Any]:
-    """Return ``rows``, ``error`` or ``unchanged`` of a job, and ``cost``: wall and CPU seconds, megabytes.
+    """Return ``rows``, ``error`` or ``unchanged`` of a job, and ``cost``: seconds, CPU time, memory.
 
     The plan is evaluated in a child process of this one, within ``job["limits"]``. An error has
     ``stage``, ``code`` (``time``, ``memory``, ``crash`` and ``start`` are of the process, others of
