@@ -3,6 +3,7 @@ from . import errors as errors
 from . import files as files
 from . import protocol as protocol
 from . import report as report
+from . import selftest as selftest
 from . import targets as targets
 from .case import Case as Case
 from .dicom.write import write_structures as write_structures
