@@ -1,6 +1,7 @@
 from . import cohort as cohort
 from . import errors as errors
 from . import files as files
+from . import plot as plot
 from . import protocol as protocol
 from . import report as report
 from . import selftest as selftest
