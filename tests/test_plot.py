@@ -32,13 +32,14 @@ def test_the_lines_are_the_dvhs(case):
     axes = pe.plot.dvh(case, ["Liver", "Liver - 5 mm"])
     first, second = axes.get_lines()
     curve = case.dvh("Liver")
-    assert np.array_equal(first.get_xdata(), curve.dose_gy)
-    assert first.get_ydata() == pytest.approx(100 * curve.volume_cc / curve.total_cc)
+    assert np.array_equal(first.get_xdata()[1:], curve.dose_gy)
+    assert first.get_ydata()[1:] == pytest.approx(100 * curve.volume_cc / curve.total_cc)
+    assert (first.get_xdata()[0], first.get_ydata()[0]) == (0, pytest.approx(100))
     assert second.get_label() == "Liver - 5 mm"
     assert axes.get_ylabel() == "Volume [%]"
     again = pe.plot.dvh(case, [case.structures["Liver"]], axes, unit="cc")
     assert again is axes
-    assert axes.get_lines()[-1].get_ydata() == pytest.approx(curve.volume_cc)
+    assert axes.get_lines()[-1].get_ydata()[1:] == pytest.approx(curve.volume_cc)
 
 
 def test_a_cut_structure_says_so_and_its_name_is_no_formula(case):

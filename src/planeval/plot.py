@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from planeval.case import Case
+from planeval.dose.dvh import Dvh
 from planeval.model import Structure
 from planeval.report.text import visible
 
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["dvh"]
+
+Floats = NDArray[np.float64]
 
 LIGHTEST = 0.75
 """Lightest mean of red, green and blue that is drawn on white as it is; others are darkened."""
@@ -46,7 +52,8 @@ def dvh(
         label = visible(solid.name, 40)
         if curve.outside_cc > 0:
             label += f" ({curve.outside_cc:.2f} cc outside the dose grid)"
-        axes.plot(curve.dose_gy, curve.volume_cc * scale, color=_colour(solid.colour), label=label)
+        dose_gy, volume_cc = _from_zero(curve)
+        axes.plot(dose_gy, volume_cc * scale, color=_colour(solid.colour), label=label)
     axes.set(xlabel="Dose [Gy]", ylabel=f"Volume [{unit}]")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
@@ -55,6 +62,16 @@ def dvh(
         for text in legend.get_texts():
             text.set_parse_math(False)  # a dollar sign in a name is a dollar sign
     return axes
+
+
+def _from_zero(curve: Dvh) -> tuple[Floats, Floats]:
+    """A curve with its level part from 0 Gy to the lowest dose."""
+    if not len(curve.dose_gy):
+        return curve.dose_gy, curve.volume_cc
+    return (
+        np.concatenate([[0.0], curve.dose_gy]),
+        np.concatenate([curve.volume_cc[:1], curve.volume_cc]),
+    )
 
 
 def _colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
