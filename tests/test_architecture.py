@@ -17,6 +17,7 @@ LAYERS = [
     {"metrics"},
     {"expression"},
     {"case"},
+    {"checks"},
     {"loading", "sums"},
     {"targets"},
     {"protocol"},

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planeval.case import Case
-from planeval.dicom import FolderIndex, PlanEntry, list_plans, read_case, scan_folder
-from planeval.errors import UnreadableFile
-from planeval.model import Finding, Method, Rx
+from planeval.checks import header_findings
+from planeval.dicom import (
+    FolderIndex,
+    PlanEntry,
+    list_plans,
+    read_case,
+    read_headers,
+    scan_folder,
+)
+from planeval.errors import DataError, UnreadableFile
+from planeval.model import Finding, Method, Rx, Severity
 
 __all__ = ["Inventory", "PlanInFolder", "load", "load_all", "scan"]
 
@@ -22,6 +30,20 @@ class PlanInFolder:
 
     index: FolderIndex
     entry: PlanEntry
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was found while linking, and by the plan checks that headers allow.
+
+        Reads the RTPLAN, which is small; one that cannot be read is a finding.
+        """
+        linked = self.entry.findings
+        if not self.entry.plan_file:
+            return linked
+        try:
+            return (*linked, *header_findings(read_headers(self.index, self.entry)))
+        except DataError as error:
+            where = self.entry.plan_file
+            return (*linked, Finding("unreadable-file", Severity.WARNING, str(error), where))
 
     def load(self, *, rx: Prescribed = None, method: Method | None = None) -> Case:
         """Read this plan as a case; raises what :func:`load` raises."""

@@ -16,7 +16,7 @@ from planeval.model.plan import Plan, Prescription
 from planeval.model.registration import Registration
 from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
 
-__all__ = ["CaseData", "Identity", "Source", "StructureSet", "TpsDvh"]
+__all__ = ["CaseData", "Identity", "ObjectHeader", "Source", "StructureSet", "TpsDvh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,30 @@ class Source:
     label: str = ""
     date: str = ""
     manufacturer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHeader:
+    """What an object says of itself and its relations, for checks of consistency.
+
+    ``date`` (DICOM DA) is when it was last changed: StructureSetDate, RTPlanDate, and for a dose
+    ContentDate or InstanceCreationDate; for images it is StudyDate. ``references`` are (role, uid)
+    pairs with the roles ``plan``, ``structures``, ``dose``, ``series`` and ``frame``.
+    """
+
+    kind: str
+    file: str
+    uid: str
+    label: str = ""
+    frame_uid: str = ""
+    date: str = ""
+    approval: str = ""
+    review_date: str = ""
+    references: tuple[tuple[str, str], ...] = ()
+
+    def referenced(self, role: str) -> tuple[str, ...]:
+        """Return the UIDs that the object refers to in a role."""
+        return tuple(uid for name, uid in self.references if name == role)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +106,7 @@ class CaseData:
 
     ``structures`` maps unique names to structures in file order. Every link between the objects is
     verified, or named in ``findings``. ``registrations`` are those that moved a dose into this frame,
-    each right to ``registration_mm``.
+    each right to ``registration_mm``. ``headers`` are of the objects used; a sum of plans has none.
     """
 
     identity: Identity
@@ -101,6 +125,7 @@ class CaseData:
     structure_set_date: str = ""
     registrations: tuple[Registration, ...] = ()
     registration_mm: float = 0.0
+    headers: tuple[ObjectHeader, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "structures", MappingProxyType(dict(self.structures)))

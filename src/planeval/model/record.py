@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planeval.model.case import Identity, Source
+from planeval.model.checks import CheckRow, CheckState
 from planeval.model.finding import Finding, Severity
 from planeval.model.margins import MarginRow
 from planeval.model.method import Method
@@ -37,6 +38,8 @@ __all__ = [
     "SCHEMA",
     "Attention",
     "CheckItem",
+    "CheckRow",
+    "CheckState",
     "Companion",
     "Conversion",
     "DoseSummary",
@@ -315,7 +318,7 @@ class EvaluationRecord:
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
     ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
     targets' coverage and indices, for information. ``proposals`` are the protocols that were looked
-    at where planeval chose by itself.
+    at where planeval chose by itself. ``checks`` are what the plan was checked for.
     """
 
     identity: Identity
@@ -341,6 +344,7 @@ class EvaluationRecord:
     margins: tuple[MarginRow, ...] = ()
     targets: tuple[TargetRow, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    checks: tuple[CheckRow, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

@@ -19,6 +19,7 @@ from planeval.report.blocks import (
     Table,
 )
 from planeval.report.cells import DASH, number_text, value_cell
+from planeval.report.checks import check_blocks
 from planeval.report.document import information_matrices
 from planeval.report.target_blocks import target_blocks
 from planeval.report.text import date_text, prose, visible
@@ -44,6 +45,7 @@ def evidence_blocks(record: EvaluationRecord, say: Words, *, digest: str) -> Ite
     yield from _points(record, say)
     yield from _tps(record, say)
     yield from _matches(record, say)
+    yield from check_blocks(record, say)
     yield from _findings(record, say)
     yield Heading(say("How the numbers were made"))
     yield Bullets(tuple(Cell(each) for each in method_sentences(record.provenance.method)))
