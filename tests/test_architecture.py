@@ -17,7 +17,7 @@ LAYERS = [
     {"metrics"},
     {"expression"},
     {"case"},
-    {"checks"},
+    {"checks", "agreement"},
     {"loading", "sums"},
     {"targets"},
     {"protocol"},

@@ -4,6 +4,7 @@ from . import files as files
 from . import protocol as protocol
 from . import report as report
 from . import targets as targets
+from .agreement import with_tps_dvhs as with_tps_dvhs
 from .case import Case as Case
 from .checks import PlanChecks as PlanChecks
 from .checks import plan_checks as plan_checks

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from planeval.agreement import with_tps_dvhs
 from planeval.case import Case
 from planeval.checks import header_findings
 from planeval.dicom import (
@@ -91,12 +92,14 @@ def load(
     accept_mismatch: bool = False,
     relative_reference_gy: float | None = None,
     relative_scale: int | None = None,
+    tps_dvhs: Sequence[str | Path] = (),
 ) -> Case:
     """Read the plan of a folder (or of some files) as a case.
 
     ``plan``, ``structures`` and ``dose`` choose among several by UID, label or path; ``rx`` states
     a prescription (``Rx(55, 25)``, or one per target). A RELATIVE dose needs
     ``relative_reference_gy``, the dose that 100 % stands for, and ``relative_scale`` 1 or 100.
+    ``tps_dvhs`` are DVH text exports of Eclipse to compare with.
 
     Raises:
         AmbiguousSelection: more than one possible answer; the message lists them.
@@ -116,7 +119,7 @@ def load(
         relative_reference_gy=relative_reference_gy,
         relative_scale=relative_scale,
     )
-    return Case(data, chosen)
+    return with_tps_dvhs(Case(data, chosen), *tps_dvhs, accept_mismatch=accept_mismatch)
 
 
 def load_all(*paths: str | Path, method: Method | None = None) -> list[Case]:

@@ -72,7 +72,10 @@ class ObjectHeader:
 class TpsDvh:
     """A cumulative DVH that came with the dose (DVHSequence) or a planning system's export.
 
-    ``scale_note`` says how its dose axis was read where the file contradicts itself.
+    ``scale_note`` says how its dose axis was read where the file contradicts itself. ``includes`` and
+    ``excludes`` are the structures that it is of where it is a combination of several.
+    ``volume_is_ours`` says that its volumes were percent of a volume that planeval gave;
+    ``rounding_cc`` is by how much the stated volume may be rounded.
     """
 
     structure: str
@@ -83,6 +86,10 @@ class TpsDvh:
     mean_gy: float | None = None
     origin: str = ""
     scale_note: str = ""
+    includes: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    volume_is_ours: bool = False
+    rounding_cc: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

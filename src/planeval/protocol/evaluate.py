@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from planeval import __version__
+from planeval.agreement import agreement_findings, agreement_rows
 from planeval.case import Case
 from planeval.checks import NO_CHECKS, PlanChecks
 from planeval.errors import ProtocolError
@@ -95,8 +96,10 @@ def evaluate(
     judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
     rows = tuple(one.item for one in judged if one.item.kind is not RowKind.INFORMATION)
     information = tuple(one.item for one in judged if one.item.kind is RowKind.INFORMATION)
+    agreement = agreement_rows(case, _levels((*rows, *information)))
     findings = (
         *case.findings,
+        *agreement_findings(agreement),
         *_derived_findings(matcher, measurer, judge),
         *sanity.findings,
         *anatomy_findings(case.structures, matcher.matches()),
@@ -142,8 +145,19 @@ def evaluate(
         margins=margins,
         targets=target_rows(case, measurer, targets),
         checks=(*checks, *sanity.rows),
+        agreement=agreement,
         provenance=provenance(case, protocol.sha256, __version__, options),
     )
+
+
+def _levels(items: Sequence[Row | RowGroup]) -> dict[str, list[float]]:
+    """Return the doses of the limits by structure: where V is compared with another system's."""
+    found: dict[str, list[float]] = {}
+    for row in _leaves(items):
+        for mark in row.marks:
+            if mark.dose_gy > 0 and mark.dose_gy not in found.setdefault(mark.structure, []):
+                found[mark.structure].append(mark.dose_gy)
+    return found
 
 
 def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
