@@ -8,7 +8,7 @@ whose range holds the other number explains it; nothing explains what no rule ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -69,6 +69,8 @@ class _Readings:
         self.caps = tuple(_numbers(each) for each in capped if len(each.dose_gy))
         outside = ours.outside_cc > SMALL_SHARE * ours.total_cc
         self.grid = (self.base.with_cold(ours.outside_cc),) if outside else ()
+        self.inside = _explained(Rule.GRID) if outside else _AGREES
+        """What agreement with the part inside the dose grid means for the whole."""
 
     def of(self, rule: Rule) -> tuple[Numbers, ...]:
         """Return the readings that a rule stands for; shapes come with the ends."""
@@ -93,14 +95,22 @@ class _Readings:
 
 
 def agreement_rows(
-    case: Case, levels: Mapping[str, Sequence[float]] | None = None
+    case: Case,
+    levels: Mapping[str, Sequence[float]] | None = None,
+    *,
+    names: Collection[str] | None = None,
 ) -> tuple[AgreementRow, ...]:
     """Return one row for every DVH of the planning system that the case has.
 
     ``levels`` are structure name -> doses in Gy at which V is compared as well, such as limits.
+    ``names`` leaves out the DVHs of other structures.
     """
     wanted = levels or {}
-    return tuple(_row(case, dvh, wanted.get(dvh.structure, ())) for dvh in case.data.tps_dvhs)
+    return tuple(
+        _row(case, dvh, wanted.get(dvh.structure, ()))
+        for dvh in case.data.tps_dvhs
+        if names is None or dvh.structure in names
+    )
 
 
 def agreement_findings(rows: Sequence[AgreementRow]) -> Iterator[Finding]:
@@ -249,6 +259,8 @@ class _Comparison:
         theirs = self._theirs.total_cc
         tolerance = max(VOLUME_CC, VOLUME_SHARE * theirs) + self._dvh.rounding_cc
         verdict = self._verdict(theirs, lambda one: one.total_cc, tolerance)
+        if abs(self._ours.total_cc - theirs) <= tolerance:
+            verdict = _AGREES
         if verdict is _DIFFERS and self._is_cold():
             verdict = _explained(Rule.LOW_DOSE)
         return _metric("Volume[cc]", Unit.CC, theirs, ours, self._ours.total_cc, tolerance, verdict)
@@ -315,7 +327,7 @@ class _Comparison:
         base, slack = self._readings.base, self._dose_tolerance
         distance = base.percent_at(doses) - theirs
         at = int(np.abs(distance).argmax())
-        verdict = _AGREES if _holds(theirs, doses, (base,), slack) else _DIFFERS
+        verdict = self._readings.inside if _holds(theirs, doses, (base,), slack) else _DIFFERS
         for rule in _ORDER:
             others = self._readings.of(rule) if verdict is _DIFFERS else ()
             if others and _holds(theirs, doses, (base, *others), slack):
@@ -336,7 +348,7 @@ class _Comparison:
         """Say whether a number agrees, or which reading's range holds it."""
         own = read(self._readings.base)
         if abs(own - theirs) <= tolerance:
-            return _AGREES
+            return self._readings.inside
         for rule in order:
             values = [own, *map(read, self._readings.of(rule))]
             if min(values) - tolerance <= theirs <= max(values) + tolerance:

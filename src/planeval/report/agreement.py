@@ -7,20 +7,25 @@ are absolute Gy and cc, as the readers made them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from planeval.case import Case
 from planeval.model.agreement import Agreement, AgreementMetric, AgreementRow, Rule
 from planeval.model.record import EvaluationRecord
 from planeval.report.blocks import Block, Cell, Column, Heading, Paragraph, Row, Table
-from planeval.report.cells import DASH, number_text
+from planeval.report.cells import DASH
 from planeval.report.text import visible
 
 __all__ = [
+    "HEADS",
     "LEGEND",
     "AgreementLine",
     "ReferenceCurve",
@@ -28,6 +33,7 @@ __all__ = [
     "agreement_lines",
     "agreement_rules",
     "agreement_summary",
+    "agreement_table",
     "reference_curves",
 ]
 
@@ -57,35 +63,43 @@ _SHORT = {
     Rule.SAMPLING: "sampling",
     Rule.LOW_DOSE: "low dose",
 }
+COLUMNS = ("Volume[cc]", "Mean[Gy]", "Min[Gy]", "Max[Gy]", "D95%[Gy]", "D2%[Gy]", "Curve")
+HEADS = ("Volume, cc", "Mean, Gy", "Min, Gy", "Max, Gy", "D95%, Gy", "D2%, Gy", "Curve")
 LEGEND = (
-    "Planning system / planeval, and the difference (planeval minus planning system). Doses agree "
-    "within 0.5 % of the prescription, volumes within 1 % or 0.1 cc, V and curves within 1 point."
+    "Planning system / planeval, below the difference (planeval minus planning system). Doses "
+    "agree within 0.5 % of the prescription, volumes within 1 % or 0.1 cc, V within 1 point; curves "
+    "within 1 point at doses that are the same within that tolerance."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One comparison as text: the metric, both numbers, the difference, the state and what explains."""
+    """A comparison as text: both numbers, and below them the difference with what explains it.
+
+    ``style`` is that of a status where the difference is beyond its tolerance, else empty.
+    """
 
     metric: str
     both: str
-    difference: str
-    word: str
-    style: str
-    tone: str
-    rule: str
+    below: str
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AgreementLine:
-    """A structure: its state, its comparisons (empty where there are none), notes."""
+    """A structure: its state, the comparisons of every structure by ``COLUMNS``, further ones, notes.
+
+    ``reading`` says where the other curve comes from and how its file was read.
+    """
 
     structure: str
     word: str
     style: str
     tone: str
-    compared: tuple[Compared, ...]
+    cells: tuple[Compared, ...]
+    more: tuple[Compared, ...]
     notes: tuple[str, ...]
+    reading: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,52 +121,69 @@ def reference_curves(case: Case) -> tuple[ReferenceCurve, ...]:
     )
 
 
-def agreement_lines(record: EvaluationRecord) -> tuple[AgreementLine, ...]:
+def agreement_lines(rows: Iterable[AgreementRow]) -> tuple[AgreementLine, ...]:
     """Return the structures, those that differ first."""
-    ranked = sorted(record.agreement, key=lambda row: _ORDER.index(row.state))
+    ranked = sorted(rows, key=lambda row: _ORDER.index(row.state))
     return tuple(_line(row) for row in ranked)
+
+
+def agreement_table(rows: Iterable[AgreementRow]) -> RenderableType:
+    """Return the comparison for a terminal: theirs / ours, below the difference."""
+    table = RichTable(
+        title="Planning system / planeval", box=box.SIMPLE_HEAD, title_justify="left",
+        pad_edge=False,
+    )  # fmt: skip
+    for head in ("Structure", "State"):
+        table.add_column(head, overflow="fold")
+    for head in HEADS:
+        table.add_column(head, justify="right")
+    for line in agreement_lines(rows):
+        cells = [f"{each.both}\n{each.below}" for each in line.cells]
+        name = Text("\n".join(visible(text, 64) for text in (line.structure, *line.notes)))
+        table.add_row(name, line.word, *cells)
+    return table
 
 
 def _line(row: AgreementRow) -> AgreementLine:
     word, style, tone = _WORDS[row.state]
-    notes = [row.reason, row.note, row.origin if row.metrics else ""]
-    notes.insert(1, f"nearest to {row.caps}" if row.caps else "")
-    if row.bin_gy is not None:
-        notes.append(f"bins of {row.bin_gy:.3g} Gy")
-    compared = tuple(_compared(metric) for metric in row.metrics)
-    return AgreementLine(row.structure, word, style, tone, compared, tuple(filter(None, notes)))
+    partial = any(not m.ours.is_defined for m in row.metrics)
+    notes = (
+        row.reason,
+        f"its volume is nearest to that with {row.caps}" if row.caps else "",
+        "numbers of the part inside the dose grid" if partial else "",
+    )
+    bins = f"{row.origin}, bins of {row.bin_gy:.3g} Gy" if row.bin_gy is not None else row.origin
+    compared = {metric.metric: _compared(metric) for metric in row.metrics}
+    return AgreementLine(
+        row.structure,
+        word,
+        style,
+        tone,
+        tuple(compared[name] for name in COLUMNS if name in compared),
+        tuple(each for name, each in compared.items() if name not in COLUMNS),
+        tuple(filter(None, notes)),
+        "; ".join(filter(None, (bins, row.note))),
+    )
 
 
 def _compared(metric: AgreementMetric) -> Compared:
-    word, style, tone = _WORDS[metric.state]
+    style = "" if metric.state is Agreement.AGREES else _WORDS[metric.state][1]
     rule = _SHORT[metric.rule] if metric.rule else ""
-    name, _, unit = metric.metric.partition("[")
-    unit = unit.rstrip("]")
-    if metric.metric == "Curve":
-        at = f"at {metric.at_gy:.2f} Gy" if metric.at_gy is not None else ""
-        return Compared(
-            "Curve", at, f"{_signed(metric.difference)} points", word, style, tone, rule
-        )
-    ours = metric.ours
-    own = number_text(ours.value) if ours.is_defined else _own(metric)
-    theirs = DASH if metric.theirs is None else number_text(metric.theirs)
-    both = f"{theirs} / {own} {unit}"
-    difference = DASH if metric.difference is None else _signed(metric.difference)
-    return Compared(name, both, difference, word, style, tone, rule)
+    name = metric.metric.partition("[")[0]
+    if metric.state is Agreement.NOT_COMPARED:
+        return Compared(name, DASH, "")
+    difference = metric.difference or 0.0
+    rule = rule or ("unexplained" if metric.state is Agreement.DIFFERS else "")
+    if metric.theirs is None:
+        below = f"at {metric.at_gy or 0.0:.2f} Gy {rule}".strip()
+        return Compared(name, f"{_signed(difference)} points", below, style)
+    both = f"{metric.theirs:.2f} / {metric.theirs + difference:.2f}"
+    return Compared(name, both, f"{_signed(difference)} {rule}".strip(), style)
 
 
-def _own(metric: AgreementMetric) -> str:
-    """Return our number of the part inside the dose grid, where the whole is not known."""
-    if metric.theirs is None or metric.difference is None:
-        return DASH
-    return f"{number_text(metric.theirs + metric.difference)} (inside the grid)"
-
-
-def _signed(number: float | None) -> str:
-    if number is None:
-        return DASH
+def _signed(number: float) -> str:
     sign = "\N{MINUS SIGN}" if number < 0 else "+"
-    return f"{sign}{number_text(abs(number))}"
+    return f"{sign}{abs(number):.2f}"
 
 
 def agreement_summary(record: EvaluationRecord) -> str:
@@ -176,23 +207,21 @@ def agreement_blocks(record: EvaluationRecord, say: Callable[[str], str]) -> Ite
         return
     yield Heading(say("Agreement with the planning system"), 2)
     yield Paragraph(f"{agreement_summary(record)}. {LEGEND}")
-    columns = (
-        Column(say("Structure"), 1.4), Column(say("State"), 1.0), Column(say("Metric"), 0.9),
-        Column(say("Planning system / planeval"), 1.7, True), Column(say("Difference"), 1.0, True),
-        Column(say("Explained by"), 1.6),
-    )  # fmt: skip
+    heads = (Column(say(head), 1.1, True) for head in HEADS)
+    columns = (Column(say("Structure"), 1.5), Column(say("State"), 1.1), *heads)
     rows = []
-    for line in agreement_lines(record):
-        head = Cell(visible(line.structure, 64), strong=True)
+    for line in agreement_lines(record.agreement):
+        more = [f"{each.metric} {each.both} % ({each.below})" for each in line.more]
+        notes = tuple(visible(text) for text in (*more, *line.notes))
+        first = Cell(visible(line.structure, 64), notes if line.cells else (), strong=True)
         state = Cell(say(line.word), tone=line.tone)
-        if not line.compared:
-            rows.append(Row((head, state, Cell("; ".join(map(visible, line.notes)), span=4))))
-        for number, each in enumerate(line.compared):
-            first = (head, state) if number == 0 else (Cell(), Cell())
-            rows.append(
-                Row((*first, Cell(each.metric), Cell(each.both), Cell(each.difference),
-                     Cell(each.rule, tone=each.tone if each.word == "differs" else "")))
-            )  # fmt: skip
+        if line.cells:
+            rest = tuple(Cell(each.both, (each.below,)) for each in line.cells)
+        else:
+            rest = (Cell("; ".join(notes), span=len(COLUMNS)),)
+        rows.append(Row((first, state, *rest)))
     yield Table(columns, tuple(rows))
+    origins = dict.fromkeys(row.origin for row in record.agreement)
+    yield Paragraph(visible("; ".join(origins)), tone="muted")
     for text in agreement_rules(record):
         yield Paragraph(text, tone="muted")

@@ -23,6 +23,7 @@ from planeval.errors import ReportError
 from planeval.model.record import EvaluationRecord
 from planeval.model.rows import RowKind
 from planeval.report.agreement import (
+    HEADS,
     LEGEND,
     agreement_lines,
     agreement_rules,
@@ -137,8 +138,9 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
         "unjudged": unjudged_by_reason(record),
         "target_tables": target_tables(record),
         "index_definitions": INDEX_DEFINITIONS,
-        "agreement": agreement_lines(record),
+        "agreement": agreement_lines(record.agreement),
         "agreement_summary": agreement_summary(record),
+        "agreement_heads": HEADS,
         "agreement_legend": LEGEND,
         "agreement_rules": agreement_rules(record),
         "checks": check_lines(record),
