@@ -89,7 +89,7 @@ class _Readings:
                 for caps, between in _METHODS
                 if (caps, between) != (own.caps, own.between) and self._structure.stack.planes
             ]
-            dvhs = [self._case.dvh(replace(self._structure, method=each)) for each in methods]
+            dvhs = self._case.dvhs([replace(self._structure, method=each) for each in methods])
             self._shapes = tuple(_numbers(each) for each in dvhs if len(each.dose_gy))
         return self._shapes
 
