@@ -159,7 +159,7 @@ def _line(row: AgreementRow) -> AgreementLine:
         word,
         style,
         tone,
-        tuple(compared[name] for name in COLUMNS if name in compared),
+        tuple(compared.get(name, Compared(name, DASH, "")) for name in COLUMNS if compared),
         tuple(each for name, each in compared.items() if name not in COLUMNS),
         tuple(filter(None, notes)),
         "; ".join(filter(None, (bins, row.note))),
