@@ -13,7 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from planeval.dose.biology import biological_histogram, obstacle
-from planeval.dose.calculation import dose_volume_histogram
+from planeval.dose.calculation import (
+    Cover,
+    Coverages,
+    cover_structure,
+    dose_volume_histogram,
+)
 from planeval.dose.dvh import Dvh
 from planeval.dose.field import trilinear
 from planeval.dose.isodose import IsodoseMap, IsodosePart
@@ -62,6 +67,7 @@ class Case:
         self._others: dict[Structure, tuple[Structure, ...]] = {}
         self._far: dict[Structure, Structure] = {}
         self._derived: dict[str, Structure] = {}
+        self._cover: Cover = cover_structure
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the data; what was derived is derived again."""
@@ -257,14 +263,16 @@ class Case:
     def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
         """The DVH in physical dose, EQD2 or BED."""
         if (solid, biology) not in self._dvhs:
-            self._dvhs[solid, biology] = _histogram(solid, self._needed_dose(), biology)
+            self._dvhs[solid, biology] = self._histogram(solid, self._needed_dose(), biology)
         return self._dvhs[solid, biology]
 
     def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[Dvh, ...]:
         """The DVHs with registered doses moved by what the registration may be off."""
         if (solid, biology) not in self._shifted:
             doses = shifted(self._needed_dose(), self._data.registration_mm)
-            self._shifted[solid, biology] = tuple(_histogram(solid, d, biology) for d in doses)
+            self._shifted[solid, biology] = tuple(
+                self._histogram(solid, each, biology) for each in doses
+            )
         return self._shifted[solid, biology]
 
     def prescription_of(self, name: str) -> Prescription | None:
@@ -297,6 +305,19 @@ class Case:
             known[structure.name] = structure
         return Case(replace(self._data, structures=known), self._method)
 
+    def with_dose(self, dose: Dose) -> Case:
+        """Return a new case with another dose, which shares what depends on the structures alone.
+
+        Of its own and all further such cases: derived structures, and the coverage of structures on
+        doses of one lattice. A registration that is known to some mm only is taken as exact.
+        """
+        other = Case(replace(self._data, dose=dose, registration_mm=0.0), self._method)
+        if not isinstance(self._cover, Coverages):
+            self._cover = Coverages()
+        other._cover = self._cover
+        other._derived, other._others, other._far = self._derived, self._others, self._far
+        return other
+
     def __repr__(self) -> str:
         plans = ", ".join(plan.label for plan in self.plans) or "no plan"
         return f"Case({self.patient_id!r}, {plans}, {len(self.structures)} structures)"
@@ -314,8 +335,7 @@ class Case:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
 
-
-def _histogram(solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
-    if biology is None:
-        return dose_volume_histogram(solid, dose)
-    return biological_histogram(solid, dose, biology)
+    def _histogram(self, solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
+        if biology is None:
+            return dose_volume_histogram(solid, dose, self._cover)
+        return biological_histogram(solid, dose, biology, covered=self._cover)

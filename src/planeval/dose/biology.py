@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planeval.dose.calculation import Histogram, cover_structure, gather
+from planeval.dose.calculation import Cover, Histogram, cover_structure, gather
 from planeval.dose.curve import Curve
 from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.field import DoseField
@@ -107,8 +107,10 @@ def _why_unknown(dose: Dose) -> str:
     )
 
 
-def biological_histogram(structure: Structure, dose: Dose, biology: Biology) -> Dvh:
-    """Return the DVH of a structure in BED or EQD2.
+def biological_histogram(
+    structure: Structure, dose: Dose, biology: Biology, *, covered: Cover = cover_structure
+) -> Dvh:
+    """Return the DVH of a structure in BED or EQD2; ``covered`` finds its coverage.
 
     Raises ValueError where :func:`obstacle` has a reason or alpha/beta is open.
     """
@@ -117,7 +119,7 @@ def biological_histogram(structure: Structure, dose: Dose, biology: Biology) -> 
         raise ValueError(reason or f"{biology} states no alpha/beta")
     frame = structure.stack.frame
     field = DoseField(dose, frame)
-    coverage = cover_structure(structure, field)
+    coverage = covered(structure, field)
     parts = deliveries(dose)
     conversions = tuple(
         Conversion(terms[0].fractions or 0, biology.alpha_beta_gy, biology.quantity)

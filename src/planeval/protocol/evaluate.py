@@ -44,7 +44,7 @@ from planeval.protocol.rowjudge import Judged, RowJudge
 from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "judging_options", "refuse_unread"]
 
 _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
@@ -73,7 +73,7 @@ def evaluate(
         UnknownStructure: ``mapping`` names a structure that the plan or the protocol has not.
         ValueError: ``child_pugh`` is no class or score.
     """
-    _refuse_unread(protocol, allow_unverified)
+    refuse_unread(protocol, allow_unverified)
     data = case.data
     facts = facts_of(case.prescriptions, data.dose, child_pugh)
     matcher = Matcher(protocol.file, data, mapping)
@@ -133,12 +133,15 @@ def evaluate(
         margins=margins,
         targets=target_rows(case, measurer, targets),
         provenance=provenance(
-            case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
+            case,
+            protocol.sha256,
+            __version__,
+            judging_options(mapping, child_pugh, allow_unverified),
         ),
     )
 
 
-def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
+def refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
     """Raise ProtocolError for a set whose numbers nobody has read in a source."""
     if protocol.file.review.status == "needs-check" and not allow_unverified:
         raise ProtocolError(
@@ -147,7 +150,7 @@ def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
         )
 
 
-def _options(
+def judging_options(
     mapping: Mapping[str, str] | None, child_pugh: str | None, allow_unverified: bool
 ) -> list[tuple[str, str]]:
     """Return the user's choices that the outcome depends on."""

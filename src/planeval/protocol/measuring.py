@@ -43,6 +43,10 @@ class Measurer:
             self._solids[text] = self._build(found.expression, found.match.protocol_name)
         return self._solids[text]
 
+    def solids(self) -> tuple[Structure, ...]:
+        """Return every structure that was asked for so far and has a solid."""
+        return tuple(each for each in self._solids.values() if isinstance(each, Structure))
+
     def _build(self, expression: Expr, name: str) -> Structure | str:
         unusable = self._case.data.unusable
         for part in expression.names():
