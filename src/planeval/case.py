@@ -309,7 +309,8 @@ class Case:
         """Return a new case with another dose, which shares what depends on the structures alone.
 
         Of its own and all further such cases: derived structures, and the coverage of structures on
-        doses of one lattice. A registration that is known to some mm only is taken as exact.
+        doses of one lattice. Its bands hold the sampling cells alone: not the end caps, nor how far a
+        registration may be off.
         """
         other = Case(replace(self._data, dose=dose, registration_mm=0.0), self._method)
         if not isinstance(self._cover, Coverages):

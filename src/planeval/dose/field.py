@@ -27,6 +27,9 @@ Floats = NDArray[Any]
 MERGE_MM = 1e-6
 """Lattice lines of two terms that lie closer than this are one line."""
 
+ON_VOXEL = 1e-9
+"""A lattice line this close to a voxel centre, in voxels, is on it: origins are rounded numbers."""
+
 OBLIQUE_REFINEMENT = 2
 """An oblique term is sampled at this many points per voxel step and axis."""
 
@@ -258,8 +261,9 @@ def _interpolate(values: NDArray[Any], axis: int, centres: Floats, lines: Floats
     first, last = int(index[0]), int(index[-1]) + 1
     values = values[(slice(None),) * axis + (slice(first, last + 1),)]
     index = index - first
-    if ((share == 0) | (share == 1)).all():
-        index = index + (share == 1)
+    whole = share > 1 / 2
+    if (np.abs(share - whole) <= ON_VOXEL).all():
+        index = index + whole
         if index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
             window = slice(int(index[0]), int(index[-1]) + 1)
             return np.asarray(values[(slice(None),) * axis + (window,)])
