@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from planeval.case import Case
 from planeval.errors import ReportError
 from planeval.model.record import EvaluationRecord
+from planeval.model.robustness import RobustnessRecord
 from planeval.model.rows import RowKind
 from planeval.report.cells import number_text, status_cell, value_cell
 from planeval.report.chart import Chart, chart_data, chart_of
@@ -35,6 +36,7 @@ from planeval.report.document import (
 )
 from planeval.report.labels import labels
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
+from planeval.report.robustness import set_views
 from planeval.report.slices import Slices, outlined_names, slices_of
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
@@ -52,7 +54,7 @@ from planeval.report.wording import (
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render_html", "write_html"]
+__all__ = ["render_html", "render_robustness", "write_html", "write_page"]
 
 LONGEST_NAME = 64
 
@@ -102,10 +104,30 @@ def write_html(
 
     Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
     """
-    content = render_html(record, case, curves=curves, date=date, language=language).encode("utf-8")
+    write_page(path, render_html(record, case, curves=curves, date=date, language=language))
+
+
+def render_robustness(record: RobustnessRecord) -> str:
+    """Return scenarios of setup and motion as one HTML document in the look of the report."""
+    template = _environment("en").get_template("robustness.html.j2")
+    return template.render(
+        record=record,
+        views=set_views(record),
+        planned=VERDICT_WORDS[record.planned_verdict],
+        policy=_policy(()),
+        style=Markup(_static("report.css")),
+        disclaimer=DISCLAIMER,
+    )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page to a file, whole or not at all.
+
+    Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(content)
+        part.write_bytes(text.encode("utf-8"))
         part.replace(path)
     except OSError as error:
         raise ReportError(
@@ -175,6 +197,7 @@ def _policy(scripts: Iterable[str]) -> str:
         "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
         for text in scripts
     )
+    hashes = hashes or "'none'"
     return (
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; "
         "base-uri 'none'; form-action 'none'"
