@@ -8,15 +8,20 @@ mm), so that tissue at ``x`` receives D(x + s). Over n fractions with shifts s_f
       D'(x) = 1/n  sum over f of  D(x + s_f)
 
 D is the field that every number of planeval is made of: trilinear between voxel centres, constant over
-the outer half voxel. D' is taken exactly at the voxel centres of the term's own grid, and is trilinear
-between them like any dose; that alone is an approximation. It changes nothing for shifts by whole voxels
-or for a linear dose, and elsewhere moves the dose by at most a quarter of the second difference of
-neighbouring voxels along each axis: a curved dose gets a little flatter. The lattice stays what it
-was, so that coverages are used again, and all structures see one and the same dose. Each term is
-averaged as physical dose: a conversion to BED or EQD2 comes after.
+the outer half voxel. A single shift is exact: the grid moves against the anatomy. An average of several
+is taken exactly at the voxel centres of the term's own grid, and is trilinear between them like any
+dose; that alone is an approximation. It changes nothing for shifts by whole voxels or for a linear
+dose, and elsewhere moves the dose by at most a quarter of the second difference of neighbouring voxels
+along each axis: a curved dose gets a little flatter, so that organs at the foot of a penumbra get
+slightly more and targets at its shoulder slightly less. (Five shifts of 3 mm SD of the synthetic liver
+plan, 2.5 mm voxels: D0.03cc of organs changes by up to 2.5 Gy and is right to 0.1 Gy; D98% of the PTV
+changes by 4.2 Gy and is right to 0.7 Gy, that of the CTV to 0.03 Gy.) The lattice stays what it was,
+so that coverages are used again, and all structures see one and the same dose.
 
-The new grid ends where every fraction still has dose: a voxel counts only if its whole extent stays
-within the field in every fraction. Beyond, the dose is unknown (outside), never 0.
+Each term is shifted as physical dose: a conversion to BED or EQD2 comes after.
+
+An averaged grid ends where every fraction still has dose: a voxel counts only if its whole extent stays
+within the field in every fraction. Beyond it the dose is unknown (outside), never 0.
 
 Because a shift moves all voxels of a plane alike, the average is a small sum of neighbouring voxels with
 the same weights all over the plane: all scenarios of a plane are one matrix product.
@@ -67,6 +72,9 @@ def shifted_doses(
     Raises:
         GeometryError: a scenario leaves less than two voxels of dose along an axis.
     """
+    if all(len(one) == 1 for scenario in scenarios for one in scenario):
+        yield from (_moved(dose, scenario) for scenario in scenarios)
+        return
     makers = [_Shifter(term, box_mm) for term in dose.terms]
     size = max(1, VALUES_AT_ONCE // sum(maker.voxels for maker in makers))
     for start in range(0, len(scenarios), size):
@@ -74,6 +82,17 @@ def shifted_doses(
         made = [maker.terms([one[n] for one in some]) for n, maker in enumerate(makers)]
         for terms in zip(*made, strict=True):
             yield replace(dose, terms=terms)
+
+
+def _moved(dose: Dose, shifts: Shifts) -> Dose:
+    """The dose with every term's grid moved against the only shift of the anatomy."""
+    terms = []
+    for term, shift in zip(dose.terms, shifts, strict=True):
+        back = np.eye(4)
+        back[:3, 3] = -shift[0]
+        matrix = back if term.to_case is None else back @ term.to_case
+        terms.append(replace(term, to_case=matrix))
+    return replace(dose, terms=tuple(terms))
 
 
 class _Shifter:

@@ -20,7 +20,7 @@ from planeval.model import Finding, Severity, Structure
 from planeval.model.rows import StructureMatch
 from planeval.protocol.anatomy import named_organs
 
-__all__ = ["dose_cloud_findings", "moving_targets"]
+__all__ = ["dose_cloud_findings", "is_ptv", "moving_targets"]
 
 LUNGS = ("Lungs", "Lung_L", "Lung_R")
 SMALLEST_CC = 0.01
@@ -30,11 +30,12 @@ SMALLEST_CC = 0.01
 def moving_targets(targets: Iterable[Structure]) -> tuple[Structure, ...]:
     """Return the targets that are tissue: all but PTVs, or the PTVs where there is nothing else."""
     solids = [each for each in targets if not each.stack.is_empty]
-    tissue = [each for each in solids if not _is_ptv(each)]
+    tissue = [each for each in solids if not is_ptv(each)]
     return tuple(tissue or solids)
 
 
-def _is_ptv(target: Structure) -> bool:
+def is_ptv(target: Structure) -> bool:
+    """Whether a target is a planning volume by type or name: room around tissue, not tissue."""
     return target.type.upper() == "PTV" or target.name.strip().upper().startswith("PTV")
 
 

@@ -48,7 +48,7 @@ from planeval.model.robustness import (
 )
 from planeval.model.rows import LimitText, Row, RowGroup
 from planeval.protocol.applicability import Facts, facts_of
-from planeval.protocol.dose_cloud import dose_cloud_findings
+from planeval.protocol.dose_cloud import dose_cloud_findings, is_ptv
 from planeval.protocol.evaluate import judging_options, refuse_unread
 from planeval.protocol.inventory import provenance
 from planeval.protocol.measuring import Measurer
@@ -79,7 +79,9 @@ ASSUMPTIONS = (
     "The physical dose is averaged over the fractions of a scenario, then converted to EQD2 or BED "
     "where a row asks for it: what the dose varies between fractions adds nothing to the "
     "biological dose.",
-    "The averaged dose is exact at the voxel centres of the dose grid and trilinear between them. "
+    "A single shift is exact. A dose averaged over several is exact at the voxel centres of the dose "
+    "grid and trilinear between them, which flattens a steep dose a little: organs beside it get "
+    "slightly more, targets at its edge slightly less. "
     "Tissue that any fraction moves beyond the grid has no known dose; it never counts as spared.",
     "Structures are those of the plan: how their drawing may be wrong is not in it, nor are margins "
     "between targets, which no shift changes.",
@@ -114,6 +116,7 @@ def judge_scenarios(
         facts_of(case.prescriptions, case.dose, child_pugh),
         tuple(each.name for each in targets),
         {each.name: outermost(each, targets) for each in targets},
+        {each.name: not is_ptv(each) for each in targets},
         allow_unverified,
     )
     planned, solids = bench.judge(case)
@@ -171,6 +174,7 @@ class _Bench:
     facts: Facts
     targets: tuple[str, ...]
     around: Mapping[str, Structure]
+    is_tissue: Mapping[str, bool]
     allow_unverified: bool
 
     def judge(self, case: Case) -> tuple[_Result, tuple[Structure, ...]]:
@@ -200,7 +204,12 @@ class _Bench:
         rx = target_prescription(measurer, target, self.around[target.name]).rx
         wanted = [metric for metric in COVERAGE if rx is not None or not needs_prescription(metric)]
         return [
-            _target_line(target, metric, measurer.measure_solid(metric, target, rx), rx)
+            _target_line(
+                target,
+                metric,
+                measurer.measure_solid(metric, target, rx),
+                rx if self.is_tissue[target.name] else None,
+            )
             for metric in wanted
         ]
 
@@ -274,7 +283,10 @@ def _outer_limit(row: Row) -> LimitText | None:
 
 
 def _target_line(target: Structure, metric: Metric, value: Value, rx: Prescription | None) -> _Line:
-    """A metric of a target; the near-minimum has a limit that no protocol states."""
+    """A metric of a target; with a dose that tissue needs, the near-minimum gets a limit.
+
+    No protocol states it. A PTV has none: it is the room that shifts use up.
+    """
     limit, outcome, title = None, None, ""
     if metric is COVERAGE[0] and rx is not None:
         gy = COVERED_SHARE * rx.total_gy

@@ -184,7 +184,7 @@ def _line(row: RobustRow, shifts: dict[str, Vector], *, is_sample: bool) -> Robu
         metric=row.metric,
         limit=limit_cell(row.limit),
         planned=str(value_cell(row.planned, [row.limit])) if row.planned else "",
-        status=status_cell(row.planned_outcome) if row.planned_outcome else None,
+        status=status_cell(row.planned_outcome) if row.planned_outcome and row.is_counted else None,
         middle=middle,
         median=median,
         worst=worst,
