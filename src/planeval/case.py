@@ -21,9 +21,10 @@ from planeval.dose.calculation import (
     cover_structure,
     dose_volume_histogram,
 )
-from planeval.dose.dvh import Dvh
+from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.field import trilinear
 from planeval.dose.isodose import IsodoseMap, IsodosePart
+from planeval.dose.parts import DosePart, cold_parts, hot_parts
 from planeval.dose.summation import shifted
 from planeval.errors import (
     AmbiguousSelection,
@@ -232,6 +233,29 @@ class Case:
             return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
         doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
         return complication_probability(parameters, self._dvh(solid, parameters.biology), doses)
+
+    def extremes(
+        self, structure: str | Structure, biology: Biology | None = None
+    ) -> tuple[HotSpot | None, HotSpot | None]:
+        """Return the hottest and the coldest known point of a structure, None without known dose.
+
+        With ``biology`` in EQD2 or BED, None where :meth:`metric` would be undefined for its fractions.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        if biology is not None and obstacle(self._needed_dose()):
+            return None, None
+        dvh = self._dvh(solid, biology)
+        return dvh.hottest, dvh.coldest
+
+    def hot_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
+        """Return the connected parts of a structure at or above a physical dose, largest first."""
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        return hot_parts(solid, self._needed_dose(), gy)
+
+    def cold_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
+        """Return the connected parts of a structure below a physical dose, largest first."""
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        return cold_parts(solid, self._needed_dose(), gy)
 
     def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
         """Return the parts of a prescription isodose that touch none of the case's targets.

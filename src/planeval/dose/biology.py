@@ -18,6 +18,7 @@ what the variance can be, whatever the dose does between the corners.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,15 @@ class Conversion:
     def __call__(self, gy: Any) -> Any:
         """Return doses (a number or an array) converted."""
         return gy * (1.0 + gy / (self.fractions * self.alpha_beta_gy)) / self.bed_per_gy
+
+    def back(self, gy: float) -> float:
+        """Return the physical dose that converts to a dose of at least 0.
+
+        >>> Conversion(5, 10.0, "BED").back(37.5)
+        25.0
+        """
+        whole = self.fractions * self.alpha_beta_gy
+        return whole / 2 * (math.sqrt(1.0 + 4.0 * gy * self.bed_per_gy / whole) - 1.0)
 
     def spot(self, found: HotSpot | None) -> HotSpot | None:
         """Return a point with its dose converted."""

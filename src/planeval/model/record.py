@@ -30,12 +30,14 @@ from planeval.model.rows import (
     RowKind,
     StructureMatch,
 )
+from planeval.model.spots import Beyond, SpotRow
 from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.model.value import Value
 
 __all__ = [
     "SCHEMA",
     "Attention",
+    "Beyond",
     "CheckItem",
     "Companion",
     "Conversion",
@@ -59,6 +61,7 @@ __all__ = [
     "RowKind",
     "SourceNote",
     "Spill",
+    "SpotRow",
     "StructureMatch",
     "StructureRow",
     "TargetRow",
@@ -314,8 +317,8 @@ class EvaluationRecord:
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
     ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
-    targets' coverage and indices, for information. ``proposals`` are the protocols that were looked
-    at where planeval chose by itself.
+    targets' coverage and indices, for information. ``spots`` are the hot and cold spots of rows on
+    near-extremes. ``proposals`` are the protocols that were looked at where planeval chose by itself.
     """
 
     identity: Identity
@@ -340,6 +343,7 @@ class EvaluationRecord:
     provenance: Provenance
     margins: tuple[MarginRow, ...] = ()
     targets: tuple[TargetRow, ...] = ()
+    spots: tuple[SpotRow, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     schema: str = SCHEMA
 

@@ -41,10 +41,11 @@ from planeval.protocol.organs import standard_name
 from planeval.protocol.reading import Protocol
 from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.spots import spot_rows
 from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
-__all__ = ["evaluate", "judging_options", "refuse_unread"]
+__all__ = ["evaluate", "refuse_unread"]
 
 _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
@@ -132,11 +133,12 @@ def evaluate(
         findings=findings,
         margins=margins,
         targets=target_rows(case, measurer, targets),
+        spots=spot_rows(case, measurer, [*_leaves(rows), *_leaves(information)], targets),
         provenance=provenance(
             case,
             protocol.sha256,
             __version__,
-            judging_options(mapping, child_pugh, allow_unverified),
+            _options(mapping, child_pugh, allow_unverified),
         ),
     )
 
@@ -150,7 +152,7 @@ def refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
         )
 
 
-def judging_options(
+def _options(
     mapping: Mapping[str, str] | None, child_pugh: str | None, allow_unverified: bool
 ) -> list[tuple[str, str]]:
     """Return the user's choices that the outcome depends on."""

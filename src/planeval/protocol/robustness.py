@@ -49,7 +49,7 @@ from planeval.model.robustness import (
 from planeval.model.rows import LimitText, Row, RowGroup
 from planeval.protocol.applicability import Facts, facts_of
 from planeval.protocol.dose_cloud import dose_cloud_findings, is_ptv
-from planeval.protocol.evaluate import judging_options, refuse_unread
+from planeval.protocol.evaluate import refuse_unread
 from planeval.protocol.inventory import provenance
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Matcher
@@ -130,7 +130,9 @@ def judge_scenarios(
             for one, dose in zip(some, doses, strict=True)
         ]
         sets.append(_set(setup, planned, seen))
-    options = judging_options(mapping, child_pugh, allow_unverified)
+    options = [("map", f"{plan}={name}") for plan, name in sorted((mapping or {}).items())]
+    options += [("child-pugh", child_pugh)] if child_pugh is not None else []
+    options += [("allow-unverified", "yes")] if allow_unverified else []
     return RobustnessRecord(
         identity=case.data.identity,
         plans=tuple(plan.label for plan in case.plans),
