@@ -32,6 +32,7 @@ Point = tuple[float, float, float]
 NEAR_CC, NEAR_PERCENT = 1.0, 5.0
 COLD_PERCENT = 90.0
 SHOWN_PARTS = 10
+INTO_SLAB_MM = 0.01
 
 
 def spot_kind(metric: Metric) -> str:
@@ -119,7 +120,7 @@ class _Finder:
         if place is None:
             return None
         point = place.position_mm
-        axis, slice_mm = self._slice(solid, point)
+        axis, slice_mm = self._slice(solid, _inside(solid, point))
         is_target = set(row.match.plan_names) <= self._targets
         target, target_mm = ("", None) if is_target else _nearest(self._outer, point)
         organ, organ_mm = _nearest(self._organs, point) if is_target and not is_hot else ("", None)
@@ -219,6 +220,19 @@ class _Finder:
         if len(groups) != 1 or groups[0][0].fractions is None or ratio is None:
             return None
         return Conversion(groups[0][0].fractions, ratio, metric.biology.quantity).back(gy)
+
+
+def _inside(solid: Structure, point: Point) -> Point:
+    """Return a point moved a little into the slab that holds it.
+
+    Extremes lie on the faces of slabs, where the planes above and below meet: the slice to look at is
+    the one whose contour holds the point.
+    """
+    normal = solid.stack.frame.axes[2]
+    own = Solid(solid.stack, solid.stack.slabs(solid.method.caps, solid.method.between))
+    sides = [np.asarray(point) + sign * INTO_SLAB_MM * normal for sign in (1, -1)]
+    near = [(point_distance_mm(own, (*side.tolist(),)), (*side.tolist(),)) for side in sides]
+    return min(near, key=lambda pair: pair[0])[1]
 
 
 def _limit_for(row: Row, kind: str) -> LimitText | None:

@@ -38,6 +38,7 @@ from planeval.report.labels import labels
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.robustness import set_views
 from planeval.report.slices import Slices, outlined_names, slices_of
+from planeval.report.spots import SPOT_NOTE, spot_pictures, spot_views
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
 from planeval.report.wording import (
@@ -81,6 +82,9 @@ def render_html(
     return template.render(
         **_facts(record),
         **_pictures(chart, slices, margin_views(record, case), case),
+        spots=spot_views(record),
+        spot_pictures=spot_pictures(record, case),
+        spot_note=SPOT_NOTE,
         language=language,
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
