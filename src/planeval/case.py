@@ -74,6 +74,7 @@ class Case:
         self._far: dict[Structure, Structure] = {}
         self._derived: dict[str, Structure] = {}
         self._cover: Cover = cover_structure
+        self._coverages = Coverages()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the data; what was derived is derived again."""
@@ -352,9 +353,7 @@ class Case:
         registration may be off.
         """
         other = Case(replace(self._data, dose=dose, registration_mm=0.0), self._method)
-        if not isinstance(self._cover, Coverages):
-            self._cover = Coverages()
-        other._cover = self._cover
+        other._cover = other._coverages = self._coverages
         other._derived, other._others, other._far = self._derived, self._others, self._far
         return other
 

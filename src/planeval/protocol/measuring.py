@@ -34,6 +34,12 @@ class Measurer:
         self._matcher = matcher
         self._solids: dict[str, Structure | str] = {}
 
+    def with_case(self, case: Case) -> Measurer:
+        """Return a measurer of the same structures in another dose; none is built again."""
+        other = Measurer(case, self._matcher)
+        other._solids = self._solids
+        return other
+
     def solid(self, found: Found) -> Structure | str:
         """Return the structure of a match, or the reason why there is none."""
         if found.expression is None:

@@ -119,16 +119,19 @@ def judge_scenarios(
         {each.name: not is_ptv(each) for each in targets},
         allow_unverified,
     )
-    planned, solids = bench.judge(case)
+    measurer = Measurer(case, matcher)
+    planned = bench.judge(case, measurer)
+    solids = tuple(dict.fromkeys((*measurer.solids(), *targets)))
     box = None if bench.needs_whole_dose() else _box(solids)
     scenarios = [_scenarios(setup, case.dose) for setup in setups]
     sets = []
     for setup, some in zip(setups, scenarios, strict=True):
         doses = shifted_doses(case.dose, [one.shifts_mm for one in some], box)
-        seen = [
-            (one, bench.judge(case.with_dose(dose))[0])
-            for one, dose in zip(some, doses, strict=True)
-        ]
+        seen = []
+        for one, dose in zip(some, doses, strict=True):
+            moved = case.with_dose(dose)
+            moved.dvhs(solids)  # side by side; the rows then find them made
+            seen.append((one, bench.judge(moved, measurer.with_case(moved))))
         sets.append(_set(setup, planned, seen))
     options = [("map", f"{plan}={name}") for plan, name in sorted((mapping or {}).items())]
     options += [("child-pugh", child_pugh)] if child_pugh is not None else []
@@ -179,9 +182,8 @@ class _Bench:
     is_tissue: Mapping[str, bool]
     allow_unverified: bool
 
-    def judge(self, case: Case) -> tuple[_Result, tuple[Structure, ...]]:
-        """Return the counted rows and the targets' coverage, and the structures they asked for."""
-        measurer = Measurer(case, self.matcher)
+    def judge(self, case: Case, measurer: Measurer) -> _Result:
+        """Return the counted rows and the targets' coverage in the dose of a case."""
         judge = RowJudge(
             self.protocol,
             self.matcher,
@@ -194,12 +196,11 @@ class _Bench:
         judged = [one for item in self._counted() for one in judge.judge(item)]
         statuses = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
         solids = [case.structures[name] for name in self.targets]
-        result = _Result(
+        return _Result(
             tuple(line for one in judged for line in _lines(one.item, 0)),
             tuple(line for each in solids for line in self._coverage(measurer, each)),
             verdict(statuses),
         )
-        return result, (*measurer.solids(), *solids)
 
     def _coverage(self, measurer: Measurer, target: Structure) -> list[_Line]:
         """Return the coverage of a target; its near-minimum is compared with 95 % of its dose."""
