@@ -4,13 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import shapely
 from tests.phantoms import dose as whole_dose
-from tests.phantoms import dose_on_grid
+from tests.phantoms import dose_on_grid, linear
 from tests.protocol.test_scenarios import cuboid
 
 from planeval.case import Case
+from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack
 from planeval.metrics import grammar
-from planeval.model import CaseData, Identity, Prescription
+from planeval.model import CaseData, Identity, Prescription, Structure
 from planeval.protocol.evaluate import evaluate
 from planeval.protocol.reading import parse_protocol
 from planeval.protocol.spots import spot_kind
@@ -194,3 +196,18 @@ def test_the_report_shows_them(record, case):
     blocks = list(spot_blocks(record, case, str))
     assert [each.type for each in blocks] == ["heading", "figures", "table", "paragraph"]
     assert page_of(record, blocks, language="en", date="")
+
+
+def test_on_the_face_between_two_planes_the_slice_is_the_one_whose_contour_holds_the_point():
+    """Wide above z = 2, narrow below: the hottest point is on the face, at the wide plane's edge."""
+    planes = [
+        DrawnPlane(float(z), shapely.box(0, 0, 20 if z > 2 else 8, 10)) for z in (-3, -1, 1, 3, 5)
+    ]
+    step = Structure("Organ", PlanarStack(AXIAL, planes, spacing_mm=2.0), type="ORGAN")
+    term = dose_on_grid(linear(0.5, 0, -0.5, 60.0), step_mm=(2.0, 2.0, 2.0), fractions=5)
+    data = CaseData(identity=Identity("P1"), structures={"Organ": step}, dose=whole_dose(term))
+    found = evaluate(Case(data), parse_protocol(PROTOCOL, "spots.yaml"))
+    spot = next(each for each in found.spots if each.row == "organ")
+    assert spot.position_mm[::2] == pytest.approx((20, 2))
+    assert spot.slice_mm == 3
+    assert (spot.target, spot.gap_mm, spot.reason) == ("", None, "the plan has no target")
