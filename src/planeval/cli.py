@@ -38,6 +38,7 @@ from planeval.cli_options import (
 )
 from planeval.cli_protocol import protocol_group
 from planeval.cli_robust import robust
+from planeval.cli_selftest import selftest
 from planeval.cli_sum import Summing, sum_options, write_sum
 from planeval.cohort.commands import cohort
 
@@ -286,6 +287,7 @@ cli.add_command(names)
 cli.add_command(robust)
 cli.add_command(protocol_group)
 cli.add_command(cohort)
+cli.add_command(selftest)
 
 
 def _say_protocol(result: pe.Evaluation) -> None:

@@ -11,7 +11,7 @@ from planeval.model.robustness import Directions, RobustnessRecord, ScenarioSet,
 from planeval.pipeline import known_aliases, protocol_for
 from planeval.protocol.reading import Protocol
 from planeval.protocol.robustness import judge_scenarios
-from planeval.report import html
+from planeval.report.robustness_html import write_robustness
 
 __all__ = ["Robustness", "robustness"]
 
@@ -46,7 +46,7 @@ class Robustness:
 
         Raises :class:`~planeval.errors.ReportError` where it cannot be written.
         """
-        html.write_page(Path(path), html.render_robustness(self._record))
+        write_robustness(Path(path), self._record)
 
     def __repr__(self) -> str:
         met = ", ".join(

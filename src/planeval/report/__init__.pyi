@@ -1,5 +1,6 @@
 from . import curves as curves
 from . import dose_table as dose_table
+from . import fault_table as fault_table
 from . import folder_table as folder_table
 from . import html as html
 from . import robustness_table as robustness_table

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from markupsafe import Markup, escape
 from planeval.case import Case
 from planeval.errors import ReportError
 from planeval.model.record import EvaluationRecord
-from planeval.model.robustness import RobustnessRecord
 from planeval.model.rows import RowKind
 from planeval.report.cells import number_text, status_cell, value_cell
 from planeval.report.chart import Chart, chart_data, chart_of
@@ -36,7 +35,6 @@ from planeval.report.document import (
 )
 from planeval.report.labels import labels
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
-from planeval.report.robustness import set_views
 from planeval.report.slices import Slices, outlined_names, slices_of
 from planeval.report.spots import SPOT_NOTE, spot_pictures, spot_views
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
@@ -55,7 +53,7 @@ from planeval.report.wording import (
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render_html", "render_robustness", "write_html", "write_page"]
+__all__ = ["render_html", "render_page", "write_html", "write_page"]
 
 LONGEST_NAME = 64
 
@@ -111,16 +109,21 @@ def write_html(
     write_page(path, render_html(record, case, curves=curves, date=date, language=language))
 
 
-def render_robustness(record: RobustnessRecord) -> str:
-    """Return scenarios of setup and motion as one HTML document in the look of the report."""
-    template = _environment("en").get_template("robustness.html.j2")
-    return template.render(
-        record=record,
-        views=set_views(record),
-        planned=VERDICT_WORDS[record.planned_verdict],
-        policy=_policy(()),
-        style=Markup(_static("report.css")),
-        disclaimer=DISCLAIMER,
+def render_page(
+    template: str, scripts: Sequence[str], facts: Mapping[str, Any], *, language: str
+) -> str:
+    """Return a page of its own: a template, the static scripts it may run, and what it shows."""
+    texts = [_static(name) for name in scripts]
+    return (
+        _environment(language)
+        .get_template(template)
+        .render(
+            **facts,
+            language=language,
+            scripts=[Markup(text) for text in texts],
+            policy=_policy(texts),
+            style=Markup(_static("report.css")),
+        )
     )
 
 
@@ -201,7 +204,6 @@ def _policy(scripts: Iterable[str]) -> str:
         "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
         for text in scripts
     )
-    hashes = hashes or "'none'"
     return (
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; "
         "base-uri 'none'; form-action 'none'"
