@@ -156,3 +156,12 @@ def test_directions_are_no_sample():
     """They are counted, and have no probability."""
     found = over_scenarios(row(), SEEN, list("abcd"), is_sample=False)
     assert (found.met, found.probability, found.probability_band) == (2, None, None)
+
+
+def test_what_does_not_apply_is_neither_met_nor_missed():
+    """A row without its organ: no share of anything."""
+    seen = [
+        (Value.undefined("not drawn", Unit.GY), Outcome(Status.NOT_APPLICABLE, "not drawn"))
+    ] * 3
+    found = over_scenarios(row(), seen, list("abc"), is_sample=True)
+    assert (found.met, found.probability, found.spread, found.counts) == (None, None, None, ())

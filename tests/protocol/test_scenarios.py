@@ -16,6 +16,7 @@ from planeval.model.robustness import Directions, SetupErrors
 from planeval.protocol.evaluate import evaluate
 from planeval.protocol.reading import parse_protocol
 from planeval.protocol.robustness import judge_scenarios
+from planeval.report.robustness import set_views
 from planeval.robust import robustness
 
 RX = Prescription("PTV", 50.0, 5, "VOLUME", "RTPLAN dose reference 1")
@@ -262,3 +263,21 @@ def test_the_page_escapes_what_files_say(tmp_path, protocol):
     assert "&lt;script&gt;" in text
     assert "://" not in text
     assert repr(result).startswith("Robustness('moving', met in")
+
+
+def test_words_tell_failed_from_unknown_scenarios(protocol):
+    """What could not be evaluated is named beside what failed; a row that does not apply is neither."""
+    small = whole_dose(dose_on_grid(ball_dose, half_mm=(37.0, 40.0, 40.0), fractions=5))
+    absent = PROTOCOL + (
+        '  - {id: gone, structure: Organ, metric: "Max[Gy]", kind: limit, per_protocol: "<= 9",'
+        " applies: {fractions: [25, 25]}}\n"
+    )
+    record = judge_scenarios(
+        case(dose=small), parse_protocol(absent.encode(), "gone.yaml"), [Directions(6, (9, 9, 9))]
+    )
+    (view,) = set_views(record)
+    assert " could not be evaluated." in view.summary
+    (gone,) = [line for line in view.rows if line.limit == "≤ 9 Gy"]
+    assert (gone.met, gone.notes) == ("—", ())
+    (left,) = [line for line in view.rows if line.title == "Cord"]
+    assert left.strip is not None

@@ -160,9 +160,9 @@ def over_scenarios(
     worst = _worst(row, numbers)
     if worst is not None:
         summed = replace(summed, worst=numbers[worst], worst_in=names[worst])
-    if not outcomes:
-        return summed
     statuses = [outcome.status for outcome in outcomes]
+    if all(status is Status.NOT_APPLICABLE for status in statuses):
+        return summed
     met = sum(status in (Status.PASS, Status.ACCEPTABLE) for status in statuses)
     summed = replace(
         summed, met=met, counts=tuple((status, statuses.count(status)) for status in Status)

@@ -127,9 +127,9 @@ class RobustRow:
 
     ``planned`` and ``planned_outcome`` are without any shift; ``numbers`` are in scenario order, None
     where undefined. ``met`` of ``counts`` scenarios came to PASS or ACCEPTABLE; ``probability`` is
-    their share with its 95 % interval, None for rows that are not judged and for shift sets, whose
-    directions are no sample. ``worst`` is the number furthest to the wrong side of the limit, found in
-    scenario ``worst_in``; without a limit it is None.
+    their share with its 95 % interval, None for rows that are not judged or do not apply, and for
+    shift sets, whose directions are no sample. ``worst`` is the number furthest to the wrong side of
+    the limit, found in scenario ``worst_in``; without a limit it is None.
     """
 
     id: str

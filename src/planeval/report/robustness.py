@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planeval.model import Status
+from planeval.model import Status, Verdict
 from planeval.model.robustness import (
     RobustnessRecord,
     RobustRow,
@@ -28,6 +28,8 @@ __all__ = ["RobustLine", "SetView", "Strip", "set_views", "shift_text"]
 
 STRIP_WIDTH = 120.0
 _EDGE = 4.0
+SAME = 1e-6
+"""Numbers closer than this are one number with rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,20 @@ def _summary(scenarios: ScenarioSet) -> str:
     if not any(row.is_counted and row.met is not None for row in scenarios.rows):
         return "The protocol has no counted dose row for this plan."
     text = f"All counted dose rows met in {scenarios.verdict_met} of {count}"
+    rest = _not_met(scenarios)
     if scenarios.verdict_probability is None or scenarios.verdict_band is None:
-        return f"{text} directions."
+        return f"{text} directions.{rest}"
     share = _percent(scenarios.verdict_probability)
-    return f"{text} scenarios: {share} ({_band(scenarios.verdict_band)})."
+    return f"{text} scenarios: {share} ({_band(scenarios.verdict_band)}).{rest}"
+
+
+def _not_met(scenarios: ScenarioSet) -> str:
+    """Return how many of the others fail, and how many could not be evaluated."""
+    failed = sum(each.verdict is Verdict.FAIL for each in scenarios.scenarios)
+    unknown = len(scenarios.scenarios) - scenarios.verdict_met - failed
+    if not failed + unknown:
+        return ""
+    return f" {failed} fail, {unknown} could not be evaluated."
 
 
 def _percent(share: float) -> str:
@@ -236,7 +248,7 @@ def _notes(row: RobustRow) -> tuple[str, ...]:
         notes.append(f"{unknown} not evaluable{outside}, counted as not met")
     if counts.get(Status.ACCEPTABLE, 0):
         notes.append(f"{counts[Status.ACCEPTABLE]} of these acceptable only")
-    if row.undefined and not unknown:
+    if row.undefined and not unknown and row.planned is not None and row.planned.is_defined:
         notes.append(f"no number in {row.undefined}: part of it leaves the dose grid")
     if not row.is_counted and row.limit is not None:
         notes.append(row.title)
@@ -254,7 +266,7 @@ def _strip(row: RobustRow) -> Strip | None:
         number for number in (spread.lowest, spread.highest, planned, limit) if number is not None
     ]
     low, high = min(shown), max(shown)
-    if not high > low:
+    if high - low <= SAME * max(abs(high), 1.0):
         return None
 
     def at(number: float) -> float:
