@@ -23,9 +23,10 @@ LAYERS = [
     {"protocol"},
     {"report"},
     {"pipeline"},
+    {"robust"},
     {"plot", "cohort", "service", "selftest"},
     {"cli_options"},
-    {"cli_names", "cli_protocol", "cli_sum", "cli_expand", "cli_selftest"},
+    {"cli_names", "cli_protocol", "cli_sum", "cli_expand", "cli_robust", "cli_selftest"},
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""

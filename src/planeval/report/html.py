@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ from planeval.report.document import (
 from planeval.report.labels import labels
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.slices import Slices, outlined_names, slices_of
+from planeval.report.spots import SPOT_NOTE, spot_pictures, spot_views
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import date_text, person_name, prose, script_json, visible
 from planeval.report.wording import (
@@ -60,7 +61,7 @@ from planeval.report.wording import (
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render_html", "write_html"]
+__all__ = ["render_html", "render_page", "write_html", "write_page"]
 
 LONGEST_NAME = 64
 
@@ -87,6 +88,9 @@ def render_html(
     return template.render(
         **_facts(record),
         **_pictures(chart, slices, margin_views(record, case), case),
+        spots=spot_views(record),
+        spot_pictures=spot_pictures(record, case),
+        spot_note=SPOT_NOTE,
         language=language,
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
@@ -110,10 +114,35 @@ def write_html(
 
     Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
     """
-    content = render_html(record, case, curves=curves, date=date, language=language).encode("utf-8")
+    write_page(path, render_html(record, case, curves=curves, date=date, language=language))
+
+
+def render_page(
+    template: str, scripts: Sequence[str], facts: Mapping[str, Any], *, language: str
+) -> str:
+    """Return a page of its own: a template, the static scripts it may run, and what it shows."""
+    texts = [_static(name) for name in scripts]
+    return (
+        _environment(language)
+        .get_template(template)
+        .render(
+            **facts,
+            language=language,
+            scripts=[Markup(text) for text in texts],
+            policy=_policy(texts),
+            style=Markup(_static("report.css")),
+        )
+    )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page to a file, whole or not at all.
+
+    Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(content)
+        part.write_bytes(text.encode("utf-8"))
         part.replace(path)
     except OSError as error:
         raise ReportError(
