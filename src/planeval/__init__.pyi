@@ -5,6 +5,8 @@ from . import protocol as protocol
 from . import report as report
 from . import targets as targets
 from .case import Case as Case
+from .comparing import Comparison as Comparison
+from .comparing import compare as compare
 from .dicom.write import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError

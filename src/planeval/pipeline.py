@@ -92,12 +92,20 @@ class Evaluation:
 
         return pd.read_csv(io.StringIO(self.metrics_csv()))
 
-    def publish_html(self, path: str | Path, *, language: str = "en") -> None:
+    def publish_html(
+        self, path: str | Path, *, language: str = "en", reference: Case | None = None
+    ) -> None:
         """Write the report as one self-contained file; labels in English (en) or Chinese (zh).
 
-        Raises :class:`~planeval.errors.ReportError` where it cannot be written.
+        The curves of a ``reference`` plan of the same patient are drawn dashed over those of the case.
+
+        Raises:
+            ReportError: the file cannot be written.
+            InconsistentCase: the reference belongs to another patient, or has no dose.
         """
-        html.write_html(Path(path), self._record, self._case, language=language)
+        html.write_html(
+            Path(path), self._record, self._case, language=language, reference=reference
+        )
 
     def publish_pdf(
         self,

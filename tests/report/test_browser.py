@@ -81,7 +81,7 @@ def test_curves_toggle_with_the_keyboard(visit):
     """A box shows and hides its curve, in the chart and in the printed one."""
     page = visit().page
     box = page.locator("input[data-toggle]").nth(0)
-    line = page.locator(".dvh-static g[data-series='0']")
+    line = page.locator(".dvh-static g[data-line='0']")
     assert "off" in line.get_attribute("class")
     box.focus()
     page.keyboard.press("Space")
@@ -101,7 +101,7 @@ def test_volumes_are_read_at_a_dose(visit):
     """The reading in % and in cc is what the DVH says."""
     page = visit().page
     dvh = case().dvh("GTV")
-    gtv = page.locator("li[data-series]", has_text="GTV").first.locator(".readout")
+    gtv = page.locator("li[data-structure]", has_text="GTV").first.locator(".readout")
     page.locator("#dvh-dose").fill("57")
     assert float(gtv.inner_text().split()[0]) == pytest.approx(
         dvh.v(gy=57, unit="%").value, abs=0.3
@@ -196,5 +196,5 @@ def test_it_prints(visit):
     page.emulate_media(media="print")
     assert page.locator(".dvh-static").is_visible()
     assert not page.locator("#dvh-live").is_visible()
-    assert page.locator("li[data-series]:visible").count() == 0
+    assert page.locator("li[data-structure]:visible").count() == 0
     assert page.pdf(format="A4").startswith(b"%PDF")
