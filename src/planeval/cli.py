@@ -128,6 +128,10 @@ def cli(verbose: bool) -> None:
     help="A folder of fonts for the PDF, beside those of the system.",
 )
 @click.option(
+    "--slices", type=click.Choice(["key", "all"]), default="key", show_default=True,
+    help="Slices in the HTML: three key pictures, or all to scroll through as well (a few MB).",
+)  # fmt: skip
+@click.option(
     "--reference", metavar="FOLDER|PLAN",
     help="Draw the curves of this plan dashed in the report: a folder, or another plan of PATHS.",
 )  # fmt: skip
@@ -148,6 +152,7 @@ def evaluate(
     language: str,
     paper: str,
     font_paths: tuple[Path, ...],
+    slices: str,
     reference: str | None,
     as_json: bool,
     fail_on: str,
@@ -170,7 +175,13 @@ def evaluate(
     )
     _say_protocol(result)
     if out is not None:
-        style = {"language": language, "paper": paper, "font_paths": font_paths, "reference": other}
+        style = {
+            "language": language,
+            "paper": paper,
+            "font_paths": font_paths,
+            "reference": other,
+            "slices": slices,
+        }
         _write_evaluation(out, wanted, result, started, style)
     if as_json:
         click.echo(result.to_json(), nl=False)
@@ -340,7 +351,7 @@ def _write_evaluation(
 ) -> None:
     """Write the wanted files; run.json alone holds what belongs to this run."""
     chosen = dict(style or {})
-    reference = chosen.pop("reference", None)
+    screen = {name: chosen.pop(name) for name in ("reference", "slices") if name in chosen}
     files: dict[str, str] = {}
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
@@ -351,9 +362,7 @@ def _write_evaluation(
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
     write(out, files)
     if "html" in formats:
-        result.publish_html(
-            out / "report.html", language=chosen.get("language", "en"), reference=reference
-        )
+        result.publish_html(out / "report.html", language=chosen.get("language", "en"), **screen)
     if "pdf" in formats:
         result.publish_pdf(out / "report.pdf", **chosen)
 

@@ -27,6 +27,7 @@ from planeval.report.page import LONGEST_NAME, css_text, inert_json, render_page
 from planeval.report.slices import Slices, outlined_names, slices_of
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import visible
+from planeval.report.viewer import Viewer, viewer_data, viewer_of
 from planeval.report.wording import (
     DISCLAIMER,
     SEVERITY_ORDER,
@@ -34,9 +35,13 @@ from planeval.report.wording import (
     method_sentences,
 )
 
-__all__ = ["render_html", "write_html"]
+__all__ = ["SLICES", "render_html", "write_html"]
 
 SCRIPTS = ("uplot/uPlot.iife.min.js", "page.js", "dvh.js")
+VIEWER_SCRIPTS = ("cuts.js", "viewer.js")
+
+SLICES = ("key", "all")
+"""Which slices a report holds: the three pictures, or all of them to scroll through as well."""
 
 
 def render_html(
@@ -45,28 +50,38 @@ def render_html(
     *,
     curves: Sequence[Curve] | None = None,
     reference: Case | None = None,
+    slices: str = "key",
     date: str = "",
     language: str = "en",
 ) -> str:
     """Return the report as one HTML document; the same arguments give the same text.
 
     Without a ``case`` there are no slices, and no DVH unless ``curves`` are given. The curves of a
-    ``reference`` plan are drawn dashed over those of the case. ``date`` is printed as it is, so it
+    ``reference`` plan are drawn dashed over those of the case. With ``slices`` "all" the page holds
+    every slice to scroll through, else three pictures. ``date`` is printed as it is, so it
     should say what it is ("plan date 2025-03-14"): no clock is read here.
+
+    Raises ValueError for other ``slices`` or languages than there are.
     """
+    if slices not in SLICES:
+        raise ValueError(f"slices {slices!r}: there are {', '.join(SLICES)}")
     if curves is None:
         curves = curves_of(case, record) if case else ()
     chart = chart_of(curves, record, overlays_of(case, curves, reference))
-    slices = slices_of(case, record, outlined_names(curves, case)) if case else None
+    outlined = outlined_names(curves, case)
+    pictures = slices_of(case, record, outlined) if case else None
+    viewer = viewer_of(case, record, outlined) if case and slices == "all" else None
     facts = {
         **_facts(record),
-        **_pictures(chart, slices, margin_views(record, case), case),
+        **_pictures(chart, pictures, margin_views(record, case), case),
+        **_scrollable(viewer),
         "page_text": css_text(
             f"planeval {record.provenance.planeval_version} · {_subject(record)}"
         ),
         "date": date,
     }
-    return render_page("report.html.j2", SCRIPTS, facts, language=language)
+    scripts = (*SCRIPTS, *(VIEWER_SCRIPTS if viewer else ()))
+    return render_page("report.html.j2", scripts, facts, language=language)
 
 
 def write_html(
@@ -76,6 +91,7 @@ def write_html(
     *,
     curves: Sequence[Curve] | None = None,
     reference: Case | None = None,
+    slices: str = "key",
     date: str = "",
     language: str = "en",
 ) -> None:
@@ -84,7 +100,13 @@ def write_html(
     Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
     """
     text = render_html(
-        record, case, curves=curves, reference=reference, date=date, language=language
+        record,
+        case,
+        curves=curves,
+        reference=reference,
+        slices=slices,
+        date=date,
+        language=language,
     )
     write_page(path, text)
 
@@ -132,6 +154,15 @@ def _pictures(
         "has_case": case is not None,
         "margins": margins,
         "mark_words": MARK_WORDS,
+    }
+
+
+def _scrollable(viewer: Viewer | None) -> dict[str, Any]:
+    jumps = viewer.jumps if viewer else ()
+    return {
+        "viewer": viewer,
+        "viewer_json": inert_json(viewer_data(viewer)) if viewer else "",
+        "jump_of": {jump.row_id: number for number, jump in enumerate(jumps) if jump.row_id},
     }
 
 

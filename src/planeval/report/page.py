@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_NAME", "css_text", "inert_json", "render_page", "write_page"]
 
 LONGEST_NAME = 64
+STYLES = ("uplot/uPlot.min.css", "report.css", "viewer.css")
 
 
 def render_page(
@@ -47,7 +48,7 @@ def render_page(
             language=language,
             scripts=[Markup(text) for text in texts],
             policy=_policy(texts),
-            style=Markup(_static_text("uplot/uPlot.min.css") + _static_text("report.css")),
+            style=Markup("".join(map(_static_text, STYLES))),
             uplot_licence=_static_text("uplot/LICENSE"),
         )
     )
