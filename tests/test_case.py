@@ -42,6 +42,19 @@ def case(folder):
     return pe.load(folder)
 
 
+def test_dvhs_side_by_side_are_the_dvhs_one_by_one(folder):
+    """Same order, same numbers, and an unknown name is refused as it is for one."""
+    one, other = pe.load(folder), pe.load(folder)
+    names = list(one.structures)
+    for name, dvh in zip(names, one.dvhs(names), strict=True):
+        alone = other.dvh(name)
+        assert dvh.name == name
+        assert np.array_equal(dvh.volume_cc, alone.volume_cc)
+        assert float(dvh.mean()) == float(alone.mean())
+    with pytest.raises(UnknownStructure, match="no structure named 'nobody'"):
+        one.dvhs(["nobody"])
+
+
 def test_a_case_says_what_it_is(case):
     """Plan, prescription, structures in file order, unusable ones apart."""
     assert case.plan.fractions == 25

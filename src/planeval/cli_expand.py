@@ -35,7 +35,9 @@ def _options(command: Command) -> Command:
         click.option("--rule", required=True, help="hepatic, metastasis, or a rule file (YAML)."),
         click.option("--gtv", required=True, metavar=name, help='A name or an expression: "A | B".'),
         click.option("--thrombus", metavar=name, help="Tumour thrombus in the vessel."),
-        click.option("--vessel", metavar=name, help="Lumen of the vessel that holds thrombus."),
+        click.option("--vessel", metavar=name,
+                     help="Lumen of the vessel that holds thrombus. Without it the thrombus is "
+                     "continued straight, which is an assumption."),
         click.option("--vessel-has-thrombus", is_flag=True,
                      help="State that the vessel holds thrombus within the GTV."),
         click.option("--crop", metavar=name, help='Keep the CTV shell inside, e.g. "Liver | V_Portal".'),

@@ -17,6 +17,7 @@ __all__ = [
     "protocol_dir_option",
     "read_case",
     "read_reference",
+    "reading_choices",
     "reading_options",
     "show",
     "structure_map",
@@ -90,18 +91,24 @@ def reading_options(command: Command) -> Command:
 
 def read_case(reading: dict[str, Any]) -> pe.Case:
     """Read the case that the reading options describe."""
+    choices = reading_choices(reading)
+    return pe.load(*choices.pop("paths"), **choices)
+
+
+def reading_choices(reading: dict[str, Any]) -> dict[str, Any]:
+    """The reading options as :func:`planeval.load` takes them, and ``paths``."""
     scale = reading["relative_scale"]
-    return pe.load(
-        *reading["paths"],
-        plan=reading["plan"],
-        structures=reading["structures"],
-        dose=reading["dose"],
-        rx=prescriptions(reading["rx"], reading["fx"]),
-        method=pe.Method(caps=reading["caps"], between=reading["between"]),
-        accept_mismatch=reading["accept_mismatch"],
-        relative_reference_gy=reading["relative_reference"],
-        relative_scale=int(scale) if scale else None,
-    )
+    return {
+        "paths": reading["paths"],
+        "plan": reading["plan"],
+        "structures": reading["structures"],
+        "dose": reading["dose"],
+        "rx": prescriptions(reading["rx"], reading["fx"]),
+        "method": pe.Method(caps=reading["caps"], between=reading["between"]),
+        "accept_mismatch": reading["accept_mismatch"],
+        "relative_reference_gy": reading["relative_reference"],
+        "relative_scale": int(scale) if scale else None,
+    }
 
 
 def read_reference(text: str, reading: dict[str, Any]) -> pe.Case:

@@ -23,7 +23,7 @@ from planeval.report.curves import curves_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "applicable_protocols", "evaluate"]
+__all__ = ["Evaluation", "applicable_protocols", "evaluate", "only_protocol"]
 
 INCOMPLETE_CODE = "dose-completeness-unknown"
 """The readers' finding for doses that may be a part of the treatment."""
@@ -178,7 +178,7 @@ def evaluate(
     proposals: tuple[Proposal, ...] = ()
     if protocol is None:
         proposals = propose(case, child_pugh=child_pugh, folder=protocol_dir)
-        protocol = _only(proposals)
+        protocol = only_protocol(proposals)
     loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol, protocol_dir)
     record = judge(
         case,
@@ -198,8 +198,11 @@ def _known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -
     return {plan: name for plan, name in aliases.items() if plan in rois and name in names}
 
 
-def _only(proposals: Sequence[Proposal]) -> str:
-    """Return the id of the chosen protocol."""
+def only_protocol(proposals: Sequence[Proposal]) -> str:
+    """Return the id of the one disease set that applies.
+
+    Raises :class:`~planeval.errors.UndecidedProtocol` where none or several do.
+    """
     found = chosen(proposals)
     if found is None:
         raise UndecidedProtocol(

@@ -1,6 +1,7 @@
 """The shipped protocols and the way to them."""
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.protocol.fakes import HEAD
 from planeval.errors import ProtocolError, ProtocolSyntax
 from planeval.model.rows import RowKind
 from planeval.protocol import library
-from planeval.protocol.reading import MAX_BYTES
+from planeval.protocol.reading import MAX_BYTES, parse_protocol
 from planeval.protocol.rules import rows_of
 from planeval.protocol.schema import json_schema
 
@@ -87,6 +88,26 @@ def test_every_counted_number_is_quoted(protocol_id):
 def test_the_published_schema_is_current():
     """protocol.schema.json is what the models say."""
     assert json.loads(library.schema_text()) == json.loads(json.dumps(json_schema()))
+
+
+def test_the_compiled_library_is_current():
+    """scripts/compile_protocols.py was run after the last change, and read back it is the same."""
+    text = resources.files("planeval.protocol").joinpath("library", "compiled.json")
+    assert text.read_text(encoding="utf-8") == library.compiled_library()
+    for entry in library.available():
+        shipped = library.load(entry.id)
+        assert shipped.sha256 == entry.sha256
+        content = shipped.text.encode("utf-8")
+        if not shipped.includes:
+            assert parse_protocol(content, shipped.name).file == shipped.file
+
+
+def test_a_changed_shipped_file_is_parsed(monkeypatch):
+    """The compiled form of other bytes is never taken."""
+    changed = (HEAD + BODY).encode()
+    library._parsed.cache_clear()
+    monkeypatch.setattr(library, "_shipped", lambda: {"hcc-zhai2025": changed})
+    assert library.load("hcc-zhai2025").file.id == "test"
 
 
 def test_a_file_is_loaded_by_its_path(tmp_path: Path):

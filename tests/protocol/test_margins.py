@@ -1,6 +1,7 @@
 """Margin audits asked for by a protocol: reading, matching, judging, counting."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 
 import pytest
@@ -8,6 +9,7 @@ import shapely
 from tests.protocol.fakes import FakeCase, empty, protocol
 
 from planeval.errors import ProtocolSyntax
+from planeval.geometry.drawn import drawn_union
 from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack
 from planeval.model import Status, Structure, Verdict
 from planeval.protocol.evaluate import evaluate
@@ -96,6 +98,49 @@ def test_what_is_not_drawn_takes_no_part_and_is_named():
     )
 
 
+ALONG = (
+    "margins:\n  - {id: m, outer: CTV, inner: GTV, mm: {all: [6, null]}, thrombus: PVTT, "
+    "vessel: V_Portal, along_vessel_mm: 12, KIND}\n"
+)
+
+
+def bar(name, low_mm, high_mm):
+    """A vessel of 6 x 6 mm along z through the origin, on planes 6 mm apart."""
+    planes = [DrawnPlane(z + 3.0, shapely.box(-3, -3, 3, 3)) for z in range(low_mm, high_mm, 6)]
+    stack = PlanarStack(AXIAL, planes, spacing_mm=6.0)
+    return Structure(name, stack, number=1, name_in_file=name, origin="drawn")
+
+
+def test_the_way_along_a_vessel_is_asked_for():
+    """12 mm of lumen beyond the GTV: a CTV of 6 mm around it fails, one that follows it passes."""
+    gtv, clot, vessel = cube("GTV", 12, "GTV"), bar("PVTT", -12, 12), bar("V_Portal", -42, 42)
+    (short,) = judged([gtv, CTV, clot, vessel], body=ALONG).margins
+    assert short.rule == "6 or more mm in every direction, and 12 mm along V_Portal"
+    assert short.outcome.status is Status.FAIL
+    assert short.report.vessel_missing_mm == pytest.approx(6, abs=0.5)
+    following = replace(CTV, stack=drawn_union([CTV.stack, bar("", -30, 30).stack]))
+    (enough,) = judged([gtv, following, clot, vessel], body=ALONG).margins
+    assert enough.outcome.status is Status.PASS
+    assert enough.report.vessel_missing_mm == pytest.approx(0, abs=0.3)
+
+
+def test_a_thrombus_without_its_vessel_never_passes():
+    """The way along it is not known: a shell that is right is not evaluable, a short one fails."""
+    gtv, clot = cube("GTV", 12, "GTV"), bar("PVTT", -12, 12)
+    (row,) = judged([gtv, CTV, clot], body=ALONG).margins
+    assert row.outcome.status is Status.NOT_EVALUABLE
+    assert "PVTT is drawn and V_Portal is not: the 12 mm along" in row.outcome.reason
+    assert row.report.short_percent == 0
+    (far,) = judged([gtv, CTV, clot, bar("V_Portal", 30, 60)], body=ALONG).margins
+    assert far.outcome.status is Status.NOT_EVALUABLE
+    assert "outside the vessel" in far.outcome.reason
+    wide = cube("GTV", 18, "GTV")
+    (short,) = judged([wide, CTV, clot], body=ALONG).margins
+    assert short.outcome.status is Status.FAIL
+    (none,) = judged([gtv, CTV, bar("V_Portal", -42, 42)], body=ALONG).margins
+    assert none.outcome.status is Status.PASS
+
+
 def test_a_union_of_rois_keeps_its_planes():
     """GTV is two ROIs on the same planes: the extent is that of the drawn union."""
     gtv = cube("GTV", 12, "GTV")
@@ -129,6 +174,7 @@ def test_the_json_matches_the_published_schema():
         ("{id: m, outer: PTV, inner: CTV, kind: reference}", "margins"),
         ("{id: m, outer: PTV, inner: CTV, tolerance_mm: 0}", "greater than 0"),
         ("{id: m, outer: PTV, inner: CTV, width: 5}", "unknown key 'width'"),
+        ("{id: m, outer: PTV, inner: CTV, vessel: V}", "go together, with 'thrombus' and with"),
     ],
 )
 def test_faults_of_an_entry_name_line_and_reason(entry, message):

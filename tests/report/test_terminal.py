@@ -11,7 +11,6 @@ from planeval.report.terminal import (
     dvh_table,
     evaluation_table,
     finding_lines,
-    inventory_table,
     value_table,
 )
 from planeval.units import Unit
@@ -46,21 +45,11 @@ def test_hostile_names_stay_text():
     hostile = everything_hostile("[red]x[/red]\x1b[2J\x07\u202e")
     for renderable in (
         evaluation_table(hostile),
-        inventory_table(hostile.structures),
         finding_lines(hostile.findings),
     ):
         text = printed(renderable, 200)
         assert not set(text) & set("\x1b\x07\u202e")
         assert "[red]" in text
-
-
-def test_the_inventory_says_why_there_is_no_volume():
-    """A point is listed with its reason and dashes, not zeros."""
-    line = next(
-        line for line in printed(inventory_table(record().structures)).splitlines() if "Iso" in line
-    )
-    assert "—" in line
-    assert "a point has no volume" in line
 
 
 def test_dvh_numbers():

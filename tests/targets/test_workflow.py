@@ -11,7 +11,7 @@ from tests.phantoms import disc, structure
 import planeval as pe
 from planeval.errors import GeometryError, UnknownStructure
 from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, Slab
-from planeval.model import Structure
+from planeval.model import Severity, Structure
 from planeval.targets.expansion import Avoid
 from planeval.targets.record import record_of
 from planeval.targets.rulebook import load_rule
@@ -105,8 +105,8 @@ def test_no_thrombus_is_refused_unless_stated():
         apply_rule(load_rule("hepatic"), bare)
     made = apply_rule(load_rule("hepatic"), bare, facts=["vessel_has_thrombus"])
     assert made.structures["CTV"].bounds_mm[1][2] > 15
-    with pytest.raises(UnknownStructure, match="got no vessel: it is needed"):
-        apply_rule(load_rule("hepatic"), {"gtv": GTV, "thrombus": THROMBUS})
+    with pytest.raises(UnknownStructure, match="got no vessel and no thrombus to continue"):
+        apply_rule(load_rule("hepatic"), {"gtv": GTV}, facts=["vessel_has_thrombus"])
     with pytest.raises(UnknownStructure, match="no use for 'vessel'; it takes gtv"):
         apply_rule(load_rule("metastasis"), bare)
 
@@ -240,6 +240,21 @@ def test_choices_that_exclude_each_other():
     ):
         with pytest.raises(ValueError, match=message):
             make_targets(replace(MOVING, **change))
+
+
+def test_without_a_vessel_the_thrombus_is_continued_straight():
+    """15 mm beyond both ends, as along the straight vessel, and said to be an assumption."""
+    lump = tube(-10, 10, "PVTT")
+    made = apply_rule(load_rule("hepatic"), {"gtv": GTV, "thrombus": lump})
+    low, high = made.structures["CTV"].bounds_mm
+    assert (low[2], high[2]) == pytest.approx((-25, 25), abs=0.6)
+    (found,) = [f for f in made.findings if f.code == "target-straight-extension"]
+    assert found.severity is Severity.WARNING
+    assert "assumption" in found.message
+    assert "superior 1.00" in found.message
+    assert made.steps[2].text == "PVTT continued straight by 15 mm at both ends"
+    with pytest.raises(GeometryError, match=r"extension of 'PVTT'.*times as long as wide"):
+        apply_rule(load_rule("hepatic"), {"gtv": GTV, "thrombus": tube(-3.75, 3.75, "PVTT")})
 
 
 def test_phases_of_the_hepatic_rule():

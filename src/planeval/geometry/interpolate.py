@@ -18,7 +18,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["between_shapes", "outline", "tapered_end"]
+from planeval.geometry.distance import is_inside, outline_distance
+
+__all__ = ["Blend", "between_shapes", "outline", "tapered_end"]
 
 Area = Any
 
@@ -96,7 +98,7 @@ def _signed_distances(
     there the distance only has its sign.
     """
     uu, vv = np.meshgrid(u, v)
-    inside = [_inside(area, u, v) for area in areas]
+    inside = [is_inside(area, u, v) for area in areas]
     near = inside[0] != inside[1]
     around = near.copy()
     for ways in (inside[0], near):
@@ -110,71 +112,9 @@ def _signed_distances(
     fields = []
     for area, mask in zip(areas, inside, strict=True):
         field = np.full(uu.shape, reach)
-        field[near] = _distance(area, nodes, u[1] - u[0])
+        field[near] = outline_distance(area, nodes, float(u[1] - u[0]))
         fields.append(np.where(mask, field, -field))
     return fields
-
-
-def _inside(area: Area, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which raster nodes lie inside, by the parity of the edges to the left in their row."""
-    start, end = _edges(area)
-    step = u[1] - u[0]
-    first, last = (np.ceil((side[:, 1] - v[0]) / step).astype(int) for side in (start, end))
-    count = np.abs(last - first)
-    edge = np.repeat(np.arange(len(start)), count)
-    nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    row = np.minimum(first, last)[edge] + nth
-    share = (v[row] - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
-    crossing = start[edge, 0] + share * (end[edge, 0] - start[edge, 0])
-    column = np.ceil((crossing - u[0]) / step).astype(int)
-    crossed = np.bincount(row * len(u) + column, minlength=len(u) * len(v))
-    return np.asarray(np.cumsum(crossed.reshape(len(v), len(u)), axis=1) % 2 == 1)
-
-
-def _distance(area: Area, nodes: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """Distance of nodes to an outline."""
-    from scipy.spatial import KDTree  # noqa: PLC0415 - heavy, and rarely needed
-
-    start, end = _edges(area)
-    place, edge = _points_along(start, end, step / 2)
-    _far, nearest = KDTree(place).query(nodes)
-    # the nearest outline point lies on the edge of the nearest sample, or on the one beyond its end
-    one = edge[nearest]
-    other = edge[np.minimum(nearest + 1, len(edge) - 1)]
-    before = edge[np.maximum(nearest - 1, 0)]
-    ways = [_to_edge(nodes, start[number], end[number]) for number in (one, other, before)]
-    return np.asarray(np.minimum.reduce(ways))
-
-
-def _edges(area: Area) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Start and end points of every edge of the outline, ring after ring."""
-    points, ring = shapely.get_coordinates(
-        shapely.get_rings(shapely.get_parts(area)), return_index=True
-    )
-    same = ring[1:] == ring[:-1]
-    return points[:-1][same], points[1:][same]
-
-
-def _points_along(
-    start: NDArray[np.float64], end: NDArray[np.float64], step: float
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Points no further apart than ``step`` along every edge, and the edge of each."""
-    length = np.hypot(*(end - start).T)
-    count = np.maximum(1, np.ceil(length / step)).astype(int)
-    edge = np.repeat(np.arange(len(start)), count)
-    nth = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    share = ((nth + 0.5) / count[edge])[:, None]
-    return start[edge] + share * (end[edge] - start[edge]), edge
-
-
-def _to_edge(
-    nodes: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Distance of each node to its own edge."""
-    along = end - start
-    square = np.maximum((along**2).sum(axis=1), 1e-30)
-    share = np.clip(((nodes - start) * along).sum(axis=1) / square, 0.0, 1.0)
-    return np.asarray(np.hypot(*(nodes - start - share[:, None] * along).T))
 
 
 def outline(field: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Area:

@@ -16,9 +16,11 @@ Parts of neighbouring planes belong together where they overlap. Heights are in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +46,8 @@ DERIVED_BEYOND = 1.6
 """The same for a derived slab, whose end is known: by how much the quadratic may miss it."""
 
 JOIN_MM = 1e-6
+
+LAST_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,14 @@ class Loft:
         return list({id(area): area for area in found}.values())
 
 
-def lofts(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> dict[CapReading, Loft]:
-    """Return the loft in every cap reading that has one; what readings share is the same object."""
+@lru_cache(maxsize=LAST_KEPT)
+def lofts(
+    stack: PlanarStack, caps: Literal["half", "none", "tapered"]
+) -> Mapping[CapReading, Loft]:
+    """Return the loft in every cap reading that has one; what readings share is the same object.
+
+    The last few are kept, as a loft keeps its sections: one that grows is also measured.
+    """
     workshop = _Workshop()
     result = {}
     for reading in CapReading:
@@ -90,7 +100,7 @@ def lofts(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> dict[
         ]
         if filled:
             result[reading] = Loft(tuple(p for pieces in made for p in pieces), tuple(filled))
-    return result
+    return MappingProxyType(result)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

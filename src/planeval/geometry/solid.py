@@ -11,7 +11,7 @@ Where an end lies is only known within one plane spacing. :class:`EndBand` says 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -152,7 +152,9 @@ def smooth_slabs(stack: PlanarStack) -> PlanarStack:
     return PlanarStack(stack.frame, slabs=slabs)
 
 
-def _chosen(stack: PlanarStack, caps: Literal["half", "none", "tapered"]) -> dict[CapReading, Loft]:
+def _chosen(
+    stack: PlanarStack, caps: Literal["half", "none", "tapered"]
+) -> Mapping[CapReading, Loft]:
     """Return the lofts of a stack that has one. Raises :class:`GeometryError` else."""
     if stack.planes and stack.spacing_mm is None:
         raise GeometryError(
@@ -245,7 +247,7 @@ def _filled(heights: Floats, fields: Floats, step: float) -> tuple[Floats, Float
     return np.concatenate(all_heights), np.concatenate(all_fields)
 
 
-def _end(readings: dict[CapReading, Loft], side: int) -> EndBand:
+def _end(readings: Mapping[CapReading, Loft], side: int) -> EndBand:
     """Return the lower (0) or upper (1) end: with no caps, as chosen, with one spacing more."""
     pick = max if side else min
     chosen = readings[CapReading.CHOSEN]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ MOST_POINTS = 5000
 FINEST_POINTS_MM = 0.25
 
 CURVE_BITS = 12
+
+LAST_KEPT = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,24 +143,25 @@ class Surface:
         low, high = self.bounds_mm()
         step = self.solid.step_mm / 2
         longest = float(np.linalg.norm(high - low)) + float(np.abs(start - (low + high) / 2).max())
-        done = np.full(len(start), np.inf)
+        steps = np.full(len(start), -1)
         open_, before = np.arange(len(start)), sign * self.solid.at(start)
         for number in range(1, int(longest / step) + 2):
             now = sign * self.solid.at(start[open_] + number * step * way)
             crossed = (now < 0) & (before >= 0) if sign > 0 else (now <= 0) & (before > 0)
-            done[open_[crossed]] = self._refined(
-                start[open_[crossed]], way, sign, ((number - 1) * step, number * step)
-            )
+            steps[open_[crossed]] = number
             open_, before = open_[~crossed], now[~crossed]
             if not len(open_):
                 break
+        done = np.full(len(start), np.inf)
+        met = steps > 0
+        done[met] = self._refined(start[met], way, sign, step * steps[met] - step, step)
         return done
 
     def _refined(
-        self, start: Floats, way: Floats, sign: float, span_mm: tuple[float, float]
+        self, start: Floats, way: Floats, sign: float, from_mm: Floats, step_mm: float
     ) -> Floats:
-        """Return where the field changes sign within a span, by halving: it may jump there."""
-        low, high = np.full(len(start), span_mm[0]), np.full(len(start), span_mm[1])
+        """Return where the field changes sign within a step, by halving: it may jump there."""
+        low, high = from_mm, from_mm + step_mm
         for _ in range(HALVINGS):
             middle = (low + high) / 2
             before = sign * self.solid.at(start + middle[:, None] * way) > 0
@@ -177,8 +180,12 @@ class Surface:
         return np.asarray((a * np.cross(b, c)).sum(axis=1) / 6)
 
 
+@lru_cache(maxsize=LAST_KEPT)
 def surface_of(stack: PlanarStack, step_mm: float | None = None) -> Surface:
-    """Return the surface of a stack's solid; see :func:`planeval.geometry.solid.solid_of`."""
+    """Return the surface of a stack's solid; see :func:`planeval.geometry.solid.solid_of`.
+
+    The last few are kept: a CTV is the outer volume of one audit and the inner one of the next.
+    """
     return Surface(solid_of(stack, step_mm))
 
 

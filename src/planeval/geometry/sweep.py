@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +43,9 @@ class Sweep:
     cap readings have in common is computed once.
     """
 
-    def __init__(self, solids: dict[CapReading, Loft], element: Element, *, inward: bool) -> None:
+    def __init__(
+        self, solids: Mapping[CapReading, Loft], element: Element, *, inward: bool
+    ) -> None:
         self.solids, self.element, self.inward = solids, element, inward
         self.readings = tuple(solids)
         self._pieces = _shared(solids)
@@ -199,7 +201,7 @@ class Sweep:
         return any(bottom <= low and high <= top for bottom, top in self.solids[reading].runs)
 
 
-def _shared(solids: dict[CapReading, Loft]) -> list[tuple[Piece, int]]:
+def _shared(solids: Mapping[CapReading, Loft]) -> list[tuple[Piece, int]]:
     """Every piece once, with the readings that it belongs to."""
     found: dict[int, tuple[Piece, int]] = {}
     for reading, solid in solids.items():

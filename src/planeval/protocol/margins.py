@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from planeval.errors import GeometryError
 from planeval.expression import Name, Union
 from planeval.geometry.drawn import drawn_union
 from planeval.model import Outcome, Status, Structure
@@ -14,6 +15,7 @@ from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.schema import MarginSpec
 from planeval.targets.audit import MarginAudit, margin_audit
+from planeval.targets.expansion import Extension, extend_along
 
 __all__ = ["audit_margins"]
 
@@ -25,7 +27,8 @@ def audit_margins(
 
     ``scope`` says whether the protocol applies: outside its scope a counted audit is not judged,
     though its numbers are shown. What the plan lacks makes the pair NOT_EVALUABLE; a thrombus or a
-    clipping structure that is not drawn is left out, and a note says so.
+    clipping structure that is not drawn is left out, and a note says so. Where a thrombus is drawn and
+    the way along its vessel is not known, the pair can fail but not pass.
     """
     return tuple(_row(spec, matcher, measurer, scope) for spec in specs)
 
@@ -34,13 +37,22 @@ def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome)
     kind = RowKind(spec.kind)
     outer, inner = (_solid(matcher.find(name), measurer) for name in (spec.outer, spec.inner))
     missing = [name for name in spec.structures[2:] if _absent(matcher, measurer, name)]
+    notes = [*spec.notes, *(f"{name} is not drawn and takes no part" for name in missing)]
     audit = None
+    rule = spec.rule.text if spec.rule else ""
     if isinstance(outer, str) or isinstance(inner, str):
         reasons = dict.fromkeys(each for each in (outer, inner) if isinstance(each, str))
         outcome = Outcome(Status.NOT_EVALUABLE, "; ".join(reasons))
     else:
-        audit = _audit(spec, outer, inner, dict(_optional(spec, matcher, measurer)))
+        optional = dict(_optional(spec, matcher, measurer))
+        along = _along_vessel(spec, inner, optional)
+        if isinstance(along, Extension):
+            rule = f"{rule}, and {spec.along_vessel_mm:g} mm along {spec.vessel}"
+            notes += [finding.message for finding in along.findings]
+        audit = _audit(spec, (outer, inner), optional, along)
         outcome = audit.outcome
+        if isinstance(along, str) and outcome.status is not Status.FAIL:
+            outcome = Outcome(Status.NOT_EVALUABLE, along)
     if kind.is_counted and scope.status is not Status.PASS:
         outcome = scope
     return MarginRow(
@@ -48,13 +60,13 @@ def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome)
         kind=kind,
         outer=matcher.find(spec.outer).match,
         inner=matcher.find(spec.inner).match,
-        rule=spec.rule.text if spec.rule else "",
+        rule=rule,
         tolerance_mm=spec.tolerance_mm,
         outcome=outcome,
         report=audit.report if audit else None,
         title=spec.title,
         source=spec.source or "",
-        notes=(*spec.notes, *(f"{name} is not drawn and takes no part" for name in missing)),
+        notes=tuple(notes),
     )
 
 
@@ -76,14 +88,36 @@ def _solid(found: Found, measurer: Measurer) -> Structure | str:
     return solid if stack is None else replace(solid, stack=stack)
 
 
+def _along_vessel(
+    spec: MarginSpec, inner: Structure, optional: dict[str, Structure]
+) -> Extension | str | None:
+    """Return the lumen that must lie inside too, or why it is not known.
+
+    None where nothing is asked for along a vessel, or no thrombus is drawn.
+    """
+    thrombus, vessel = optional.get(spec.thrombus or ""), optional.get(spec.vessel or "")
+    if spec.along_vessel_mm is None or thrombus is None:
+        return None
+    asked = f"the {spec.along_vessel_mm:g} mm along {spec.vessel}"
+    if vessel is None:
+        return f"{thrombus.name} is drawn and {spec.vessel} is not: {asked} cannot be judged"
+    try:
+        return extend_along(vessel, inner, spec.along_vessel_mm, thrombus=thrombus)
+    except GeometryError as error:
+        return f"{asked} cannot be judged: {error}"
+
+
 def _audit(
-    spec: MarginSpec, outer: Structure, inner: Structure, optional: dict[str, Structure]
+    spec: MarginSpec,
+    pair: tuple[Structure, Structure],
+    optional: dict[str, Structure],
+    along: Extension | str | None,
 ) -> MarginAudit:
     return margin_audit(
-        outer,
-        inner,
+        *pair,
         spec.rule,
         thrombus=optional.get(spec.thrombus or ""),
+        vessel_part=along.structure if isinstance(along, Extension) else None,
         clipped_by=[optional[name] for name in spec.clipped_by if name in optional],
         tolerance_mm=spec.tolerance_mm,
     )

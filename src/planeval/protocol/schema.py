@@ -61,7 +61,7 @@ class Review(Strict):
 
     status: Literal["reviewed", "draft", "needs-check"]
     by: str = ""
-    on: date | None = None
+    on: date | None = Field(default=None, strict=False)
 
     @model_validator(mode="after")
     def _signed(self) -> Review:
@@ -346,7 +346,9 @@ class MarginSpec(Strict):
     """A margin audit: which margin ``outer`` has around ``inner``, and against which rule.
 
     Without ``mm`` only containment is judged. ``clipped_by`` may cut the outer structure (liver
-    edge, skin, an avoided organ). Only the kinds limit and recommendation count in the verdict.
+    edge, skin, an avoided organ). With ``along_vessel_mm`` the outer structure must also hold the
+    lumen of ``vessel`` within that length of the inner one, where a ``thrombus`` lies in it. Only the
+    kinds limit and recommendation count in the verdict.
     """
 
     id: Identifier
@@ -357,6 +359,8 @@ class MarginSpec(Strict):
     mm: MarginValues | None = None
     tolerance_mm: Annotated[float, Field(gt=0, le=50)] = 2.0
     thrombus: StructureName | None = None
+    vessel: StructureName | None = None
+    along_vessel_mm: Annotated[float, Field(gt=0, le=100)] | None = None
     clipped_by: tuple[StructureName, ...] = ()
     source: Identifier | None = None
     notes: tuple[Text, ...] = ()
@@ -364,8 +368,17 @@ class MarginSpec(Strict):
     @property
     def structures(self) -> tuple[str, ...]:
         """Every structure name of the entry."""
-        optional = (self.thrombus,) if self.thrombus else ()
+        optional = tuple(each for each in (self.thrombus, self.vessel) if each)
         return (self.outer, self.inner, *optional, *self.clipped_by)
+
+    @model_validator(mode="after")
+    def _vessel_is_whole(self) -> MarginSpec:
+        given = [self.vessel is not None, self.along_vessel_mm is not None]
+        if any(given) and not (all(given) and self.thrombus and self.mm):
+            raise ValueError(
+                "'vessel' and 'along_vessel_mm' go together, with 'thrombus' and with 'mm'"
+            )
+        return self
 
     @property
     def rule(self) -> MarginRule | None:

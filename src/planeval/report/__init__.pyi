@@ -1,6 +1,7 @@
 from . import comparison_table as comparison_table
 from . import curves as curves
 from . import dose_table as dose_table
+from . import fault_table as fault_table
 from . import folder_table as folder_table
 from . import html as html
 from . import tables as tables

@@ -125,7 +125,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
     """
     asked = tuple(grammar.parse(text) for text in dict.fromkeys([*STANDARD_METRICS, *metrics]))
     structures = tuple(case.structure(name) for name in names) or tuple(case.structures.values())
-    dvhs = tuple(case.dvh(structure) for structure in structures)
+    dvhs = case.dvhs(structures)
     return DoseTable(
         case.patient_id,
         case.data.identity.patient_name,

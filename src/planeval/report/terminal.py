@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -18,8 +19,7 @@ from rich.text import Text
 from planeval.dose.dvh import Dvh
 from planeval.model import Finding, Severity, Value
 from planeval.model.margins import MarginRow
-from planeval.model.record import Attention, EvaluationRecord, StructureRow
-from planeval.protocol.aliases import Suggestion
+from planeval.model.record import Attention, EvaluationRecord
 from planeval.report.cells import DASH, StatusCell, ValueCell, status_cell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
 from planeval.report.margins import axis_cells, sentence
@@ -27,11 +27,13 @@ from planeval.report.targets import TargetTable, target_tables
 from planeval.report.text import person_name, visible
 from planeval.report.wording import DISCLAIMER, UNVERIFIED_WORD, VERDICT_WORDS
 
+if TYPE_CHECKING:  # it would bring pydantic, which a DVH does without
+    from planeval.protocol.aliases import Suggestion
+
 __all__ = [
     "dvh_table",
     "evaluation_table",
     "finding_lines",
-    "inventory_table",
     "names_table",
     "show",
     "value_table",
@@ -113,22 +115,6 @@ def _targets(targets: TargetTable) -> RenderableType:
     return Group(table, *notes)
 
 
-def inventory_table(structures: Iterable[StructureRow]) -> Table:
-    """Return one line per structure: type, volume, dose, and how the protocol uses it."""
-    table = _table(
-        "Structure", "Type", "Volume cc", "Min Gy", "Mean Gy", "Max Gy", "Used as, notes"
-    )
-    for row in structures:
-        values = (row.volume, row.minimum, row.mean, row.maximum)
-        table.add_row(
-            _name(row.name),
-            Text(visible(row.type, 16)),
-            *(Text(value_cell(value).text) for value in values),
-            Text(visible("; ".join(_uses(row)))),
-        )
-    return table
-
-
 def dvh_table(dvhs: Iterable[Dvh]) -> Table:
     """Return the usual DVH numbers, one line per structure."""
     table = _table(
@@ -191,13 +177,6 @@ def _table(*columns: str) -> Table:
 
 def _name(text: str) -> Text:
     return Text(visible(text, LONGEST_NAME))
-
-
-def _uses(row: StructureRow) -> list[str]:
-    uses = [*row.matched, *([row.reason] if row.reason else [])]
-    if row.outside.is_defined and row.outside.value > 0:
-        uses.append(f"{value_cell(row.outside)} outside the dose grid")
-    return uses
 
 
 def _identity(record: EvaluationRecord) -> Text:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from planeval.errors import GeometryError
 from planeval.geometry import margin as geometry
 from planeval.geometry import vessel as geometry_vessel
+from planeval.geometry.axis import axis_part
 from planeval.geometry.margin import Margins
 from planeval.geometry.stack import PlanarStack
 from planeval.model import Finding, Severity, Structure
@@ -32,6 +33,7 @@ __all__ = [
     "Removal",
     "expand",
     "extend_along",
+    "extend_straight",
     "grow",
     "margin_text",
     "remove",
@@ -265,6 +267,30 @@ def extend_along(
     text = f"{vessel.name} within {decimal_text(length_mm)} mm of {seed.name} along the lumen"
     found = _vessel_findings(part, vessel.name, length_mm)
     return Extension(derived(vessel, part.stack, name or text, text), part.reach_mm, found)
+
+
+def extend_straight(thrombus: Structure, length_mm: float, *, name: str = "") -> Extension:
+    """Return a thrombus continued straight by a length at both ends of its principal axis.
+
+    For want of a drawn vessel: the finding says that it is an assumption, and along which axis. See
+    :func:`planeval.geometry.axis.axis_part`. Raises :class:`GeometryError` for an empty thrombus
+    and one too round to have a direction.
+    """
+    check_not_empty(thrombus)
+    method = thrombus.method
+    try:
+        part = axis_part(thrombus.stack, length_mm, caps=method.caps, between=method.between)
+    except GeometryError as error:
+        raise GeometryError(f"extension of {thrombus.name!r}: {error}") from error
+    text = f"{thrombus.name} continued straight by {decimal_text(length_mm)} mm at both ends"
+    left, posterior, superior = part.axis
+    message = (
+        f"no vessel is given: {text} along its own principal axis (left {left:.2f}, posterior "
+        f"{posterior:.2f}, superior {superior:.2f}; {part.elongation:.1f} times as long as wide). "
+        "That is an assumption; draw the vessel to follow its lumen"
+    )
+    found = Finding("target-straight-extension", Severity.WARNING, message, thrombus.name)
+    return Extension(derived(thrombus, part.stack, name or text, text), length_mm, (found,))
 
 
 def _vessel_findings(

@@ -20,6 +20,7 @@ from planeval.targets.expansion import (
     Expanded,
     Removal,
     extend_along,
+    extend_straight,
     grow,
     remove,
 )
@@ -160,7 +161,7 @@ class _Run:
         if step.grow:
             return self._grown(step, self.known[step.grow])
         if step.along and step.from_ and step.length:
-            return self._along(step, self.known[step.along], self.known[step.from_])
+            return Expanded(self._along(step, step.along, self.known[step.from_]))
         return self._cut(step, self.known[str(step.cut_from)])
 
     def _grown(self, step: StepSpec, source: Structure) -> Expanded:
@@ -169,12 +170,21 @@ class _Run:
             return grow(source, margins, name=step.make)
         return grow(source, margins, clip_to=self.crop, avoid=self.avoid, name=step.make)
 
-    def _along(self, step: StepSpec, vessel: Structure, seed: Structure) -> Expanded:
+    def _along(self, step: StepSpec, vessel: str, seed: Structure) -> Structure:
         thrombus = self.known.get(step.holding or "")
+        lump = self.known.get(step.else_straight or "")
         length = self.lengths.mm(str(step.length))
-        part = extend_along(vessel, seed, length, thrombus=thrombus, name=step.make)
+        if vessel in self.known:
+            part = extend_along(self.known[vessel], seed, length, thrombus=thrombus, name=step.make)
+        elif lump is not None:
+            part = extend_straight(lump, length, name=step.make)
+        else:
+            raise UnknownStructure(
+                f"rule {self.rule.id!r} got no {vessel} and no {step.else_straight or 'other'} to "
+                "continue in its place; draw one of them"
+            )
         self.findings.extend(part.findings)
-        return Expanded(part.structure)
+        return part.structure
 
     def _cut(self, step: StepSpec, source: Structure) -> Expanded | None:
         if self.crop is None and not self.avoid:
@@ -257,7 +267,7 @@ def _sides_of(step: StepSpec, length: str) -> tuple[str, ...]:
 def _check_inputs(rule: Rule, inputs: Mapping[str, Structure], facts: Collection[str]) -> None:
     """Refuse an input that is absent without the fact that excuses it, and one too many."""
     for name, spec in rule.file.inputs.items():
-        if name in inputs or (spec.unless and spec.unless in facts):
+        if name in inputs or spec.optional or (spec.unless and spec.unless in facts):
             continue
         reason = spec.refusal or f"it is needed: {spec.text}"
         raise UnknownStructure(f"rule {rule.id!r} got no {name}: {reason}")

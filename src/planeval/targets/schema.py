@@ -51,10 +51,12 @@ class SourceSpec(_Strict):
 class InputSpec(_Strict):
     """A structure that the rule starts from.
 
-    It is needed, unless the user states the fact that ``unless`` names; ``refusal`` says why.
+    It is needed, unless it is ``optional`` or the user states the fact that ``unless`` names;
+    ``refusal`` says why.
     """
 
     text: Text
+    optional: bool = False
     unless: Word | None = None
     refusal: str = ""
 
@@ -78,8 +80,9 @@ class StepSpec(_Strict):
     """One step: exactly one of unite, grow, along, cut_from.
 
     ``unite`` joins structures. ``grow`` adds a margin; with ``clip`` the user's crop and avoided
-    organs act on what it adds. ``along`` follows a vessel from a seed. ``cut_from`` takes the
-    organs that the user avoids from a structure, and makes nothing where there are none.
+    organs act on what it adds. ``along`` follows a vessel from a seed; where that vessel is not
+    given, ``else_straight`` is continued along its own principal axis. ``cut_from`` takes the organs
+    that the user avoids from a structure, and makes nothing where there are none.
     ``contains`` names what must lie inside the result.
     """
 
@@ -91,6 +94,7 @@ class StepSpec(_Strict):
     along: Word | None = None
     from_: Word | None = Field(default=None, alias="from")
     holding: Word | None = None
+    else_straight: Word | None = None
     length: Word | None = None
     cut_from: Word | None = None
     contains: tuple[Word, ...] = ()
@@ -101,7 +105,7 @@ class StepSpec(_Strict):
         if len(kinds) != 1:
             found = " and ".join(kinds) or "none"
             raise ValueError(f"expected one of {', '.join(_NEEDS)} (found: {found})")
-        for key in ("by", "from_", "holding", "length"):
+        for key in ("by", "from_", "holding", "else_straight", "length"):
             is_given, spelled = getattr(self, key) is not None, key.rstrip("_")
             if is_given and key not in (*_NEEDS[kinds[0]], *_MAY[kinds[0]]):
                 raise ValueError(f"'{spelled}' does not go with '{kinds[0]}'")
@@ -113,7 +117,9 @@ class StepSpec(_Strict):
 
     def structures(self) -> tuple[str, ...]:
         """Return the names of the structures that the step uses."""
-        single = (self.grow, self.along, self.from_, self.holding, self.cut_from)
+        single = (
+            self.grow, self.along, self.from_, self.holding, self.else_straight, self.cut_from,
+        )  # fmt: skip
         return (*(self.unite or ()), *(name for name in single if name), *self.contains)
 
     def lengths(self) -> tuple[str, ...]:
@@ -126,7 +132,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "unite": (), "grow": ("by",), "along": ("from_", "length"), "cut_from": (),
 }  # fmt: skip
 _MAY: dict[str, tuple[str, ...]] = {
-    "unite": (), "grow": (), "along": ("holding",), "cut_from": (),
+    "unite": (), "grow": (), "along": ("holding", "else_straight"), "cut_from": (),
 }  # fmt: skip
 
 
