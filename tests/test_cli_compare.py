@@ -163,3 +163,19 @@ def test_a_reference_of_another_patient_is_refused(exports, tmp_path, capsys):
     assert evaluate(exports, str(exports / "other"), tmp_path) == 4
     assert "belongs to another patient (PatientID 'P2'" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(("slices", "count"), [("key", 0), ("all", 1)])
+def test_slices_to_scroll_are_asked_for(exports, tmp_path, slices, count):
+    """The report stays light unless --slices all is given."""
+    options = [
+        "--protocol",
+        str(exports / "small.yaml"),
+        "--out",
+        str(tmp_path),
+        "--format",
+        "html",
+    ]
+    assert main(["evaluate", str(exports / "good"), *options, "--slices", slices]) == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count('<section id="viewer"') == count

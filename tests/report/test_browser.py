@@ -452,6 +452,18 @@ def test_a_failed_row_leads_to_its_place(slices):
     assert position(slices, "axial") == pytest.approx(10, abs=1.6)
 
 
+def test_a_jump_before_the_slices_are_unpacked_is_kept(visit):
+    """The button of a row far above them: they open where it leads, without a complaint."""
+    seen = visit("all.html")
+    seen.page.locator("tr", has_text="Colon").locator("button[data-jump]").click()
+    seen.page.locator("#viewer.ready").wait_for()
+    settle(seen.page)
+    height = case().dvh("Colon").hottest.position_mm[2]
+    assert abs(position(seen.page, "axial") - height) <= 1.6
+    assert drawn(seen.page, "axial", "outline", NAMES.index("External"))
+    assert seen.complaints == []
+
+
 def test_a_click_moves_the_other_planes(slices):
     """The place under the pointer is where they cut."""
     stage = figure(slices, "axial").locator(".stage")

@@ -38,7 +38,7 @@
   };
   let volume = null;
   let dose = null;
-  let slabs = [];
+  let slabs = null;
 
   const middles = (count, axis) => {
     const step = size[axis] / count;
@@ -207,13 +207,14 @@
   };
 
   const draw = (view) => {
+    say(view);
+    if (!slabs) return;
     paintCt(view);
     drawOutlines(view);
     const sampled = dose ? doseField(view) : null;
     paintWash(view, sampled);
     drawIsodoses(view, sampled);
     drawCross(view);
-    say(view);
   };
 
   const views = [];
@@ -423,13 +424,14 @@
     if (started) return;
     started = true;
     try {
-      slabs = await cuts.unpackSlabs(data.slabs, data.unit);
+      const unpacked = await cuts.unpackSlabs(data.slabs, data.unit);
       if (data.dose) {
         dose = await cuts.unpackDose(data.dose);
         dose.highest = (dose.codes.reduce((most, code) => Math.max(most, code), 1) - 1) * dose.step;
         buildScale();
       }
       if (data.ct) volume = await readPictures();
+      slabs = unpacked;
     } catch (error) {
       status.textContent = `The slices cannot be shown: ${error.message}. The pictures above do not need this.`;
       section.classList.add("failed");
