@@ -338,7 +338,7 @@
     };
     letter(plane.letters[0], 0.012 * width, height / 2, "start");
     letter(plane.letters[1], 0.988 * width, height / 2, "end");
-    letter(plane.letters[2], width / 2, 0.045 * width, "middle");
+    letter(plane.letters[2], width / 2, 0.042 * size[0], "middle");
     letter(plane.letters[3], width / 2, height - 0.012 * width, "middle");
     svg.appendChild(svgNode("path", { class: "scale", d: `M6 ${height - 6}h50m-50 -2.5v5m50 -5v5` }));
     svg.appendChild(svgNode("text", { class: "scale", x: 31, y: height - 9, "text-anchor": "middle" })).textContent = "50 mm";
@@ -439,6 +439,7 @@
     }
     status.textContent = "";
     section.classList.add("ready");
+    read(state.point);
     redraw(views);
   };
 
