@@ -24,9 +24,17 @@ LAYERS = [
     {"report"},
     {"pipeline"},
     {"robust"},
-    {"plot", "cohort", "service", "selftest"},
+    {"plot", "comparing", "cohort", "service", "selftest"},
     {"cli_options"},
-    {"cli_names", "cli_protocol", "cli_sum", "cli_expand", "cli_robust", "cli_selftest"},
+    {
+        "cli_compare",
+        "cli_names",
+        "cli_protocol",
+        "cli_sum",
+        "cli_expand",
+        "cli_robust",
+        "cli_selftest",
+    },
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""

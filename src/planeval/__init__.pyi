@@ -10,6 +10,8 @@ from .agreement import with_tps_dvhs as with_tps_dvhs
 from .case import Case as Case
 from .checks import PlanChecks as PlanChecks
 from .checks import plan_checks as plan_checks
+from .comparing import Comparison as Comparison
+from .comparing import compare as compare
 from .dicom.write import write_structures as write_structures
 from .dose.dvh import Dvh as Dvh
 from .errors import PlanevalError as PlanevalError

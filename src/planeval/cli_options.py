@@ -16,6 +16,7 @@ __all__ = [
     "prescriptions",
     "protocol_dir_option",
     "read_case",
+    "read_reference",
     "reading_choices",
     "reading_options",
     "show",
@@ -113,6 +114,14 @@ def reading_choices(reading: dict[str, Any]) -> dict[str, Any]:
         "relative_scale": int(scale) if scale else None,
         "tps_dvhs": reading["tps_dvhs"],
     }
+
+
+def read_reference(text: str, reading: dict[str, Any]) -> pe.Case:
+    """Read the plan that --reference names: a folder or file, else a plan beside the one judged."""
+    method = pe.Method(caps=reading["caps"], between=reading["between"])
+    if Path(text).exists():
+        return pe.load(text, method=method)
+    return pe.load(*reading["paths"], plan=text, method=method)
 
 
 def prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:

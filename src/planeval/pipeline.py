@@ -101,12 +101,31 @@ class Evaluation:
 
         return pd.read_csv(io.StringIO(self.metrics_csv()))
 
-    def publish_html(self, path: str | Path, *, language: str = "en") -> None:
+    def publish_html(
+        self,
+        path: str | Path,
+        *,
+        language: str = "en",
+        reference: Case | None = None,
+        slices: str = "key",
+    ) -> None:
         """Write the report as one self-contained file; labels in English (en) or Chinese (zh).
 
-        Raises :class:`~planeval.errors.ReportError` where it cannot be written.
+        The curves of a ``reference`` plan of the same patient are drawn dashed over those of the case.
+        ``slices`` is key (three pictures, below 1 MB) or all (every slice to scroll through).
+
+        Raises:
+            ReportError: the file cannot be written.
+            InconsistentCase: the reference belongs to another patient, or has no dose.
         """
-        html.write_html(Path(path), self._record, self._case, language=language)
+        html.write_html(
+            Path(path),
+            self._record,
+            self._case,
+            language=language,
+            reference=reference,
+            slices=slices,
+        )
 
     def publish_pdf(
         self,

@@ -128,11 +128,7 @@ def evaluate(
         summary=_summary(counts),
         counts=counts,
         attention=attention_lines(
-            rows,
-            findings,
-            protocol=summary,
-            prescriptions=target_lines,
-            margins=margins,
+            rows, findings, protocol=summary, prescriptions=target_lines, margins=margins
         ),
         proposals=tuple(proposals),
         rows=rows,

@@ -1,3 +1,4 @@
+from . import comparison_table as comparison_table
 from . import curves as curves
 from . import dose_table as dose_table
 from . import fault_table as fault_table

@@ -41,6 +41,7 @@ __all__ = [
     "isodose_lines",
     "outlined_names",
     "outlines_on",
+    "reference_dose",
     "slices_of",
 ]
 
@@ -120,7 +121,7 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
     centre, box = centre_of(case, record), view_box(case)
     if centre is None or box is None:
         return None
-    rx_gy, rx_text = _reference(record)
+    rx_gy, rx_text = reference_dose(record)
     levels = isodose_levels(record, rx_gy)
     ct = (case.image, case.image.hu()) if case.image else None
     structures = [case.structures[name] for name in names if name in case.structures]
@@ -158,7 +159,7 @@ def outlined_names(curves: Iterable[Curve], case: Case | None) -> list[str]:
     return list(dict.fromkeys([*body, *shown])) if shown else list(case.structures if case else ())
 
 
-def _reference(record: EvaluationRecord) -> tuple[float | None, str]:
+def reference_dose(record: EvaluationRecord) -> tuple[float | None, str]:
     """Return the highest prescription, which 100 % stands for, in Gy and in words."""
     if not record.prescriptions:
         return None, ""
