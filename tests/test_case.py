@@ -8,6 +8,7 @@ from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ri
 from tests.phantoms import cylinder, dose, dose_on_grid, linear, round_stack, sphere, structure
 
 import planeval as pe
+import planeval.case
 from planeval.case import Case
 from planeval.errors import (
     AmbiguousSelection,
@@ -55,6 +56,24 @@ def test_dvhs_side_by_side_are_the_dvhs_one_by_one(folder):
         assert float(dvh.mean()) == float(alone.mean())
     with pytest.raises(UnknownStructure, match="no structure named 'nobody'"):
         one.dvhs(["nobody"])
+
+
+@pytest.mark.parametrize(("asked", "pools"), [("1", 0), ("0", 1), ("many", 1), ("", 1)])
+def test_dvhs_take_no_more_threads_than_asked_for(folder, monkeypatch, asked, pools):
+    """OMP_NUM_THREADS=1, as in a cohort's child, needs no pool; what is no number is not heeded."""
+    made = []
+
+    class Pool(planeval.case.ThreadPoolExecutor):
+        def __init__(self, workers):
+            made.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr("planeval.case.ThreadPoolExecutor", Pool)
+    monkeypatch.setattr("planeval.case.os.cpu_count", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    one = pe.load(folder)
+    assert [dvh.name for dvh in one.dvhs(["GTV", "Liver"])] == ["GTV", "Liver"]
+    assert made == [2] * pools
 
 
 def test_a_case_says_what_it_is(case):
