@@ -17,6 +17,7 @@ LAYERS = [
     {"metrics"},
     {"expression"},
     {"case"},
+    {"checks", "agreement"},
     {"loading", "sums"},
     {"targets"},
     {"protocol"},

@@ -6,7 +6,10 @@ from . import protocol as protocol
 from . import report as report
 from . import selftest as selftest
 from . import targets as targets
+from .agreement import with_tps_dvhs as with_tps_dvhs
 from .case import Case as Case
+from .checks import PlanChecks as PlanChecks
+from .checks import plan_checks as plan_checks
 from .comparing import Comparison as Comparison
 from .comparing import compare as compare
 from .dicom.write import write_structures as write_structures

@@ -102,6 +102,9 @@ def cli(verbose: bool) -> None:
     "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
     help="Child-Pugh class or score for protocols that ask for it, e.g. A or A5.",
 )  # fmt: skip
+@click.option(
+    "--check-hu", is_flag=True, help="Read the HU of the images to look for air in targets."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option(
     "--format", "formats", default=DEFAULT_FORMATS, show_default=True,
@@ -148,6 +151,7 @@ def evaluate(
     mapping: tuple[str, ...],
     names_file: Path | None,
     child_pugh: str | None,
+    check_hu: bool,
     out: Path | None,
     formats: str,
     language: str,
@@ -173,6 +177,7 @@ def evaluate(
         dose_is_complete=reading["dose"] is not None,
         allow_unverified=allow_unverified,
         protocol_dir=protocol_dir,
+        check_hu=check_hu,
     )
     _say_protocol(result)
     if out is not None:

@@ -76,6 +76,10 @@ def reading_options(command: Command) -> Command:
             help="What full dose is written as in a RELATIVE dose.",
         ),
         click.option(
+            "--tps-dvh", "tps_dvhs", type=click.Path(path_type=Path), multiple=True,
+            help="A DVH text export of Eclipse/ARIA to compare with.",
+        ),
+        click.option(
             "--caps", type=click.Choice(["half", "none", "tapered"]), default="half",
             show_default=True, help="What lies beyond the end planes of a structure.",
         ),
@@ -108,6 +112,7 @@ def reading_choices(reading: dict[str, Any]) -> dict[str, Any]:
         "accept_mismatch": reading["accept_mismatch"],
         "relative_reference_gy": reading["relative_reference"],
         "relative_scale": int(scale) if scale else None,
+        "tps_dvhs": reading["tps_dvhs"],
     }
 
 

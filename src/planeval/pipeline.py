@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planeval.case import Case
+from planeval.checks import plan_checks
 from planeval.errors import InconsistentCase, UndecidedProtocol
 from planeval.model import Finding, Outcome, Verdict
 from planeval.model.record import EvaluationRecord, Proposal
 from planeval.model.rows import Row, RowGroup
+from planeval.protocol.anatomy import named_organs
 from planeval.protocol.choosing import chosen, propose
 from planeval.protocol.evaluate import evaluate as judge
 from planeval.protocol.library import load as load_protocol
@@ -154,6 +156,7 @@ def evaluate(
     dose_is_complete: bool = False,
     allow_unverified: bool = False,
     protocol_dir: Path | None = None,
+    check_hu: bool = False,
 ) -> Evaluation:
     """Judge a case by a protocol: an id, a YAML file, a loaded protocol, or the only one that fits.
 
@@ -162,7 +165,8 @@ def evaluate(
     states liver function for protocols that ask for it. BEAM or FRACTION doses without an RTPLAN may
     be a part of the treatment: they are judged only where the caller says ``dose_is_complete``.
     ``allow_unverified`` shows what limits come to that nobody has read in their source, outside the
-    verdict. ``protocol_dir`` is the folder of the site's own protocols.
+    verdict. ``protocol_dir`` is the folder of the site's own protocols. ``check_hu`` reads the HU of
+    the images, which takes time, to look for air in targets.
 
     Raises:
         ProtocolSyntax: the protocol is not valid.
@@ -187,6 +191,7 @@ def evaluate(
         child_pugh=child_pugh,
         allow_unverified=allow_unverified,
         proposals=proposals,
+        sanity=plan_checks(case, named_organs(case.structures), read_hu=check_hu),
     )
     return Evaluation(record, case)
 

@@ -114,7 +114,8 @@ def test_page_one_stands_in_its_order(page):
             "Stomach and cord are NOT judged", "Needs attention", "Per protocol",
             "does not judge", "Dose-volume histograms", "Slices through the centre of PTV",
             "Information, not judged", "Structures in the plan", "Points",
-            "planning system's own DVH", "How names were matched", "Findings",
+            "Agreement with the planning system", "How names were matched", "Plan checks",
+            "Findings",
             "How the numbers were made", "Protocol as used", "Inputs and provenance",
             "Not a medical device",
         )

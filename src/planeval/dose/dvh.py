@@ -63,6 +63,20 @@ class Dvh:
         self._curves = curves
         self._outside = outside_cc
 
+    def under(self, reading: CapReading) -> Dvh:
+        """Return the DVH of one reading of the end caps, which then is its only one.
+
+        No cap and full caps are read from the same cells: nothing is computed again.
+        """
+        curve, outside = self._curves.get(reading), self._outside[reading]
+        return Dvh(
+            self.name,
+            dict.fromkeys(CapReading, curve) if curve else {},
+            dict.fromkeys(CapReading, outside),
+            self.hottest,
+            self.coldest,
+        )
+
     @property
     def dose_gy(self) -> Floats:
         """Rising doses of the curve; empty where no part of the structure has dose."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from planeval.model.agreement import AgreementRow
 from planeval.model.case import Identity, Source
+from planeval.model.checks import CheckRow, CheckState
 from planeval.model.finding import Finding, Severity
 from planeval.model.margins import MarginRow
 from planeval.model.method import Method
@@ -35,8 +37,11 @@ from planeval.model.value import Value
 
 __all__ = [
     "SCHEMA",
+    "AgreementRow",
     "Attention",
     "CheckItem",
+    "CheckRow",
+    "CheckState",
     "Companion",
     "Conversion",
     "DoseSummary",
@@ -315,7 +320,8 @@ class EvaluationRecord:
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
     ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
     targets' coverage and indices, for information. ``proposals`` are the protocols that were looked
-    at where planeval chose by itself.
+    at where planeval chose by itself. ``checks`` are what the plan was checked for,
+    ``agreement`` the planning system's DVHs beside ours.
     """
 
     identity: Identity
@@ -341,6 +347,8 @@ class EvaluationRecord:
     margins: tuple[MarginRow, ...] = ()
     targets: tuple[TargetRow, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    checks: tuple[CheckRow, ...] = ()
+    agreement: tuple[AgreementRow, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

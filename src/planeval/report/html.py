@@ -12,7 +12,15 @@ from typing import Any
 
 from planeval.case import Case
 from planeval.model.record import EvaluationRecord
+from planeval.report.agreement import (
+    HEADS,
+    LEGEND,
+    agreement_lines,
+    agreement_rules,
+    agreement_summary,
+)
 from planeval.report.chart import Chart, chart_data, chart_of
+from planeval.report.checks import check_lines, check_summary
 from planeval.report.curves import Curve, curves_of
 from planeval.report.document import (
     anchors,
@@ -131,6 +139,13 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
         "unjudged": unjudged_by_reason(record),
         "target_tables": target_tables(record),
         "index_definitions": INDEX_DEFINITIONS,
+        "agreement": agreement_lines(record.agreement),
+        "agreement_summary": agreement_summary(record),
+        "agreement_heads": HEADS,
+        "agreement_legend": LEGEND,
+        "agreement_rules": agreement_rules(record),
+        "checks": check_lines(record),
+        "check_summary": check_summary(record),
         "findings": sorted(record.findings, key=lambda each: SEVERITY_ORDER[each.severity]),
         "method": method_sentences(record.provenance.method),
         "digest": hashlib.sha256(record.to_json().encode("utf-8")).hexdigest(),
