@@ -23,9 +23,18 @@ LAYERS = [
     {"protocol"},
     {"report"},
     {"pipeline"},
+    {"robust"},
     {"plot", "comparing", "cohort", "service", "selftest"},
     {"cli_options"},
-    {"cli_compare", "cli_names", "cli_protocol", "cli_sum", "cli_expand", "cli_selftest"},
+    {
+        "cli_compare",
+        "cli_names",
+        "cli_protocol",
+        "cli_sum",
+        "cli_expand",
+        "cli_robust",
+        "cli_selftest",
+    },
     {"cli"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""

@@ -31,9 +31,13 @@ from .model import Structure as Structure
 from .model import Value as Value
 from .model import Verdict as Verdict
 from .model.margins import MarginRule as MarginRule
+from .model.robustness import Directions as Directions
+from .model.robustness import SetupErrors as SetupErrors
 from .pipeline import Evaluation as Evaluation
 from .pipeline import applicable_protocols as applicable_protocols
 from .pipeline import evaluate as evaluate
+from .robust import Robustness as Robustness
+from .robust import robustness as robustness
 from .sums import plan_sum as plan_sum
 from .sums import write_dose as write_dose
 from .targets.audit import MarginAudit as MarginAudit

@@ -39,6 +39,7 @@ from planeval.cli_options import (
     write,
 )
 from planeval.cli_protocol import protocol_group
+from planeval.cli_robust import robust
 from planeval.cli_selftest import selftest
 from planeval.cli_sum import Summing, sum_options, write_sum
 from planeval.cohort.commands import cohort
@@ -308,6 +309,7 @@ def demo(out: Path) -> int:
 cli.add_command(compare)
 cli.add_command(expand)
 cli.add_command(names)
+cli.add_command(robust)
 cli.add_command(protocol_group)
 cli.add_command(cohort)
 cli.add_command(selftest)

@@ -25,7 +25,14 @@ from planeval.report.curves import curves_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "applicable_protocols", "evaluate", "only_protocol"]
+__all__ = [
+    "Evaluation",
+    "applicable_protocols",
+    "evaluate",
+    "known_aliases",
+    "only_protocol",
+    "protocol_for",
+]
 
 INCOMPLETE_CODE = "dose-completeness-unknown"
 """The readers' finding for doses that may be a part of the treatment."""
@@ -174,6 +181,38 @@ def evaluate(
             needs-check and ``allow_unverified`` is not given.
         InconsistentCase: nobody knows whether the dose is complete.
     """
+    loaded, proposals = protocol_for(
+        case,
+        protocol,
+        child_pugh=child_pugh,
+        dose_is_complete=dose_is_complete,
+        protocol_dir=protocol_dir,
+    )
+    record = judge(
+        case,
+        loaded,
+        mapping=known_aliases(aliases or {}, case, loaded) | dict(mapping or {}),
+        child_pugh=child_pugh,
+        allow_unverified=allow_unverified,
+        proposals=proposals,
+        sanity=plan_checks(case, named_organs(case.structures), read_hu=check_hu),
+    )
+    return Evaluation(record, case)
+
+
+def protocol_for(
+    case: Case,
+    protocol: str | Path | Protocol | None,
+    *,
+    child_pugh: str | None = None,
+    dose_is_complete: bool = False,
+    protocol_dir: Path | None = None,
+) -> tuple[Protocol, tuple[Proposal, ...]]:
+    """Return the protocol that a case is judged by, and those looked at where none is named.
+
+    Raises:
+        ProtocolSyntax, ProtocolError, InconsistentCase: as :func:`evaluate` says.
+    """
     if not dose_is_complete and any(f.code == INCOMPLETE_CODE for f in case.findings):
         raise InconsistentCase(
             "without an RTPLAN nobody knows whether these beam or fraction doses are the whole "
@@ -184,19 +223,10 @@ def evaluate(
         proposals = propose(case, child_pugh=child_pugh, folder=protocol_dir)
         protocol = only_protocol(proposals)
     loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol, protocol_dir)
-    record = judge(
-        case,
-        loaded,
-        mapping=_known_aliases(aliases or {}, case, loaded) | dict(mapping or {}),
-        child_pugh=child_pugh,
-        allow_unverified=allow_unverified,
-        proposals=proposals,
-        sanity=plan_checks(case, named_organs(case.structures), read_hu=check_hu),
-    )
-    return Evaluation(record, case)
+    return loaded, proposals
 
 
-def _known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -> dict[str, str]:
+def known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -> dict[str, str]:
     """Return the aliases of which both the plan and the protocol have the name."""
     names = set(protocol_names(protocol.file))
     rois = {roi.name for roi in candidates_of(case.data)}

@@ -106,7 +106,7 @@ class Dvh:
 
     def volume(self) -> Value:
         """Volume of the structure; the band runs from no caps to full caps."""
-        totals = [self._total(reading) for reading in CapReading]
+        totals = [self._total(reading) for reading in self._outside]
         return Value.of(self.total_cc, Unit.CC, min(totals), max(totals))
 
     def outside(self, unit: Unit = Unit.CC) -> Value:

@@ -44,10 +44,11 @@ from planeval.protocol.organs import standard_name
 from planeval.protocol.reading import Protocol
 from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.spots import spot_rows
 from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "refuse_unread"]
 
 _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
@@ -78,7 +79,7 @@ def evaluate(
         UnknownStructure: ``mapping`` names a structure that the plan or the protocol has not.
         ValueError: ``child_pugh`` is no class or score.
     """
-    _refuse_unread(protocol, allow_unverified)
+    refuse_unread(protocol, allow_unverified)
     data = case.data
     facts = facts_of(case.prescriptions, data.dose, child_pugh)
     matcher = Matcher(protocol.file, data, mapping)
@@ -146,6 +147,7 @@ def evaluate(
         targets=target_rows(case, measurer, targets),
         checks=(*checks, *sanity.rows),
         agreement=agreement,
+        spots=spot_rows(case, measurer, [*_leaves(rows), *_leaves(information)], targets),
         provenance=provenance(case, protocol.sha256, __version__, options),
     )
 
@@ -160,7 +162,7 @@ def _levels(items: Sequence[Row | RowGroup]) -> dict[str, list[float]]:
     return found
 
 
-def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
+def refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
     """Raise ProtocolError for a set whose numbers nobody has read in a source."""
     if protocol.file.review.status == "needs-check" and not allow_unverified:
         raise ProtocolError(

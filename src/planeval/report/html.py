@@ -33,6 +33,7 @@ from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.overlays import overlays_of
 from planeval.report.page import LONGEST_NAME, css_text, inert_json, render_page, write_page
 from planeval.report.slices import Slices, outlined_names, slices_of
+from planeval.report.spots import SPOT_NOTE, spot_pictures, spot_views
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import visible
 from planeval.report.viewer import Viewer, viewer_data, viewer_of
@@ -83,6 +84,9 @@ def render_html(
         **_facts(record),
         **_pictures(chart, pictures, margin_views(record, case), case),
         **_scrollable(viewer),
+        "spots": spot_views(record),
+        "spot_pictures": spot_pictures(record, case),
+        "spot_note": SPOT_NOTE,
         "page_text": css_text(
             f"planeval {record.provenance.planeval_version} · {_subject(record)}"
         ),

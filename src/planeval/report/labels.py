@@ -18,6 +18,9 @@ _CHINESE: Mapping[str, str] = {
         "没有未通过、缺失或接近限值的条目，数据也没有警告。"
     ),
     "Constraints": "剂量约束",
+    "Hot and cold spots": "热点与冷点",
+    "Near": "邻近结构",
+    "Beyond": "超出部分",
     "Structure": "结构",
     "Metric": "指标",
     "Per protocol": "方案限值",

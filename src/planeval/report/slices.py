@@ -36,8 +36,11 @@ __all__ = [
     "Outline",
     "SlicePicture",
     "Slices",
+    "grey_webp",
     "isodose_levels",
+    "isodose_lines",
     "outlined_names",
+    "outlines_on",
     "reference_dose",
     "slices_of",
 ]
@@ -126,9 +129,9 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
         SlicePicture(
             plane,
             f"{'xyz'[plane.axis]} = {round(plane.position_mm, 1) + 0.0:.1f} mm".replace("-", MINUS),
-            _webp(plane, *ct) if ct else "",
-            tuple(_outlines(plane, structures)),
-            tuple(_isodoses(case, plane, levels)),
+            grey_webp(plane, *ct) if ct else "",
+            tuple(outlines_on(plane, structures)),
+            tuple(isodose_lines(case, plane, levels)),
             _spot(plane.project(np.array([centre.point_mm]))[0]),
         )
         for plane in orthogonal_planes(box, centre.point_mm)
@@ -205,7 +208,7 @@ def _spot(place: Floats) -> Spot:
     return float(place[0]), float(place[1])
 
 
-def _webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
+def grey_webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
     """Return the image on a plane as a grey WebP picture in a data URI, at the display window.
 
     Empty where the plane does not meet the image.
@@ -223,7 +226,8 @@ def _webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _outlines(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[Outline]:
+def outlines_on(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[Outline]:
+    """Yield the outlines of the structures that a plane cuts."""
     for structure in structures:
         try:
             lines = outline_on(plane, structure)
@@ -235,7 +239,10 @@ def _outlines(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[
             yield Outline(structure.name, path, ink(structure.colour).dark, target)
 
 
-def _isodoses(case: Case, plane: PicturePlane, levels: Sequence[Level]) -> Iterator[IsodoseLine]:
+def isodose_lines(
+    case: Case, plane: PicturePlane, levels: Sequence[Level]
+) -> Iterator[IsodoseLine]:
+    """Yield the levels that the dose has on a plane, each with its line and a place for its label."""
     if case.dose is None:
         return
     dose = dose_on(plane, case.dose, DOSE_STEP_MM)
