@@ -1,7 +1,9 @@
 """The Slurm recipe of the docs, run as it stands: sbatch is a script that runs the job here."""
 
+import contextlib
 import os
 import re
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -17,6 +19,7 @@ SBATCH = """\
 #!/bin/sh
 cp "$1" "{folder}/job.sh"
 setsid sh "{folder}/job.sh" > "{folder}/job.log" 2>&1 &
+echo $! > "{folder}/job.pid"
 echo "Submitted batch job $!"
 """
 SCANCEL = """\
@@ -44,7 +47,12 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(Path(planeval.__file__).parents[1]), *sys.path])
     )
-    return tmp_path
+    yield tmp_path
+    number = tmp_path / "job.pid"
+    if number.exists():
+        with contextlib.suppress(ProcessLookupError):
+            # a worker whose scheduler has gone may wait for it: the end of the job is the end
+            os.killpg(int(number.read_text()), signal.SIGKILL)
 
 
 @pytest.mark.slow
