@@ -105,7 +105,7 @@ def compare(
       5    protocol invalid
 
     So 0 never hides a failed row unless --fail-on says what else to look for.
-    """
+    """  # noqa: D301 - the mark by which click keeps lines
     wanted = _formats(formats)
     result = pe.compare(_evaluations(_cases(paths, plans, judging), judging))
     if out is not None:
