@@ -124,10 +124,10 @@ def biological_histogram(structure: Structure, dose: Dose, biology: Biology) -> 
         for terms in parts
     )
     if len(parts) == 1:
-        found = _of_one(coverage, field, frame, conversions[0])
+        found = _of_one(structure, coverage, field, conversions[0])
     else:
         fields = [_Part(Dose(terms), frame, field) for terms in parts]
-        found = _of_several(coverage, _Sum(dose, frame, fields, conversions), frame)
+        found = _of_several(structure, coverage, _Sum(dose, frame, fields, conversions))
     return found.dvh(structure.name)
 
 
@@ -165,7 +165,7 @@ class _MeanSums:
 
 
 def _of_one(
-    coverage: Coverage, field: DoseField, frame: PlaneFrame, convert: Conversion
+    structure: Structure, coverage: Coverage, field: DoseField, convert: Conversion
 ) -> Histogram:
     """Convert the physical curves of one delivery."""
     means = _MeanSums()
@@ -175,7 +175,7 @@ def _of_one(
             means.add(cells, [(convert, cells)])
             yield cells
 
-    found = gather(coverage, watched(), frame, range_gy=field.range_gy(coverage.lattice))
+    found = gather(structure, coverage, field, watched())
     curves = {
         reading: means.put_into(
             replace(
@@ -189,8 +189,17 @@ def _of_one(
         )
         for reading, curve in found.curves.items()
     }
+    between = found.between
+    if between is not None and found.coldest is not None and found.hottest is not None:
+        between = between.converted(convert, (found.coldest.gy, found.hottest.gy))
+    lowest, highest = found.drawn_gy
     return Histogram(
-        curves, found.outside_cc, convert.spot(found.hottest), convert.spot(found.coldest)
+        curves,
+        found.outside_cc,
+        hottest=convert.spot(found.hottest),
+        coldest=convert.spot(found.coldest),
+        between=between,
+        drawn_gy=(convert(lowest), convert(highest)),
     )
 
 
@@ -269,7 +278,7 @@ class _SumDoses(LayerDoses):
         )
 
 
-def _of_several(coverage: Coverage, field: _Sum, frame: PlaneFrame) -> Histogram:
+def _of_several(structure: Structure, coverage: Coverage, field: _Sum) -> Histogram:
     """Sample every delivery on the common lattice, convert, and add."""
     means = _MeanSums()
 
@@ -279,7 +288,7 @@ def _of_several(coverage: Coverage, field: _Sum, frame: PlaneFrame) -> Histogram
             converted = list(zip(field.conversions, parts, strict=True))
             yield _combined(whole, converted, means.add(whole, converted))
 
-    found = gather(coverage, combined(), frame, range_gy=field.range_gy(coverage.lattice))
+    found = gather(structure, coverage, field, combined())
     curves = {reading: means.put_into(curve, reading) for reading, curve in found.curves.items()}
     return replace(found, curves=curves)
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from planeval.dose.between_planes import BetweenPlanes, Reference
 from planeval.dose.curve import Curve
 from planeval.dose.power_mean import power_bounds, power_mean, power_mean_with_outside
 from planeval.geometry.stack import CapReading
@@ -54,14 +55,20 @@ class Dvh:
         name: str,
         curves: dict[CapReading, Curve],
         outside_cc: dict[CapReading, float],
+        *,
         hottest: HotSpot | None = None,
         coldest: HotSpot | None = None,
+        between: BetweenPlanes | None = None,
+        drawn_gy: Interval = (-math.inf, math.inf),
     ) -> None:
         self.name = name
         self.hottest = hottest
         self.coldest = coldest
         self._curves = curves
         self._outside = outside_cc
+        self._between = between
+        self._drawn = drawn_gy
+        self._widened: dict[Reference, dict[CapReading, Curve]] = {}
 
     @property
     def dose_gy(self) -> Floats:
@@ -93,7 +100,8 @@ class Dvh:
     def volume(self) -> Value:
         """Volume of the structure; the band runs from no caps to full caps."""
         totals = [self._total(reading) for reading in CapReading]
-        return Value.of(self.total_cc, Unit.CC, min(totals), max(totals))
+        off = self._between.volume_cc if self._between else 0.0
+        return Value.of(self.total_cc, Unit.CC, max(min(totals) - off, 0.0), max(totals) + off)
 
     def outside(self, unit: Unit = Unit.CC) -> Value:
         """Volume beyond the dose grid, in cc or in percent of the structure."""
@@ -110,7 +118,7 @@ class Dvh:
         """
         return self._dose_value(
             lambda curve: curve.mean_gy,
-            lambda curve: curve.mean_band_gy or (curve.mean_gy, curve.mean_gy),
+            self._mean_bounds,
             lambda: (self._mean_with_cold_outside(), math.inf),
             "Mean",
         )
@@ -123,7 +131,10 @@ class Dvh:
         """
         found = self._dose_value(
             lambda curve: curve.max_gy,
-            lambda curve: (curve.max_gy, curve.limits_gy[1]),
+            lambda curve: (
+                min(curve.max_gy, max(self._drawn[1], curve.min_gy)),
+                curve.limits_gy[1] + self._beyond[1],
+            ),
             lambda: (self._max(), math.inf),
             "Max",
         )
@@ -136,7 +147,10 @@ class Dvh:
         """Smallest dose at a point of the closed solid; its band is that of :meth:`max`."""
         return self._dose_value(
             lambda curve: curve.min_gy,
-            lambda curve: (curve.limits_gy[0], curve.min_gy),
+            lambda curve: (
+                max(curve.limits_gy[0] - self._beyond[0], 0.0),
+                max(curve.min_gy, min(self._drawn[0], curve.max_gy)),
+            ),
             lambda: (0.0, self._min()),
             "Min",
         )
@@ -156,6 +170,7 @@ class Dvh:
             lambda curve: curve.dose_bounds(wanted(curve)),
             lambda: self._d_with_outside(self._amount(cc, percent)),
             text,
+            reference=Reference.HOT if percent is None else Reference.SHARE,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
         )
 
@@ -174,6 +189,7 @@ class Dvh:
             lambda curve: _cold_bounds(curve, hot_rest(curve)),
             lambda: self._dc_with_outside(self._amount(cc, percent)),
             text,
+            reference=Reference.COLD if percent is None else Reference.SHARE,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
         )
 
@@ -196,6 +212,7 @@ class Dvh:
             lambda one: power_bounds(one, exponent),
             with_outside,
             f"gEUD{exponent:g}",
+            reference=Reference.SHARE,
         )
 
     def v(self, *, gy: float, unit: Unit | str = Unit.CC) -> Value:
@@ -210,7 +227,7 @@ class Dvh:
 
         def bounds(curve: Curve) -> Interval:
             low, high = curve.volume_bounds(gy)
-            return curve.total_cc - high, curve.total_cc - low
+            return max(curve.total_cc - high, 0.0), curve.total_cc - low
 
         return self._volume_value(
             gy, Unit(unit), lambda curve: curve.total_cc - curve.volume_at(gy), bounds,
@@ -220,6 +237,23 @@ class Dvh:
     def __repr__(self) -> str:
         outside = f", {self.outside_cc:.2f} cc outside the dose grid" if self.outside_cc else ""
         return f"Dvh({self.name!r}, {self.total_cc:.2f} cc{outside}, mean {self.mean()!r})"
+
+    def _bounding(self, reading: CapReading, reference: Reference) -> Curve:
+        """The curve of a reading, its bounds widened by what may lie between the planes."""
+        if self._between is None:
+            return self._curves[reading]
+        if reference not in self._widened:
+            self._widened[reference] = self._between.widened(self._curves, reference)
+        return self._widened[reference][reading]
+
+    def _mean_bounds(self, curve: Curve) -> Interval:
+        low, high = curve.mean_band_gy or (curve.mean_gy, curve.mean_gy)
+        off = self._between.mean_gy if self._between else 0.0
+        return low - off, high + off
+
+    @property
+    def _beyond(self) -> Interval:
+        return self._between.beyond_gy if self._between else (0.0, 0.0)
 
     def _inside(self, reading: CapReading) -> float:
         curve = self._curves.get(reading)
@@ -273,6 +307,8 @@ class Dvh:
         bounds: Callable[[Curve], Interval],
         with_outside: Callable[[], Interval],
         text: str,
+        *,
+        reference: Reference | None = None,
         exists: Callable[[Curve, CapReading], bool] = lambda _curve, _reading: True,
     ) -> Value:
         """A dose metric: its number and band, or the interval that a part without dose leaves."""
@@ -285,7 +321,7 @@ class Dvh:
             limit
             for reading, one in self._curves.items()
             if exists(one, reading)
-            for limit in bounds(one)
+            for limit in bounds(one if reference is None else self._bounding(reading, reference))
         ]
         return Value.of(number(curve), Unit.GY, min(band), max(band))
 
@@ -315,8 +351,12 @@ class Dvh:
                 scaled(known + self.outside_cc, CapReading.CHOSEN),
             )
             return self._unknown(text, unit, possible)
+        in_cc = Reference.COLD if cold else Reference.HOT
+        reference = in_cc if unit is Unit.CC else Reference.SHARE
         band = [
-            scaled(limit, reading) for reading, one in self._curves.items() for limit in bounds(one)
+            scaled(limit, reading)
+            for reading in self._curves
+            for limit in bounds(self._bounding(reading, reference))
         ]
         best = scaled(number(curve), CapReading.CHOSEN)
         return Value.of(best, unit, min(band), max(band))
