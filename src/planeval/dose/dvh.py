@@ -8,8 +8,10 @@ Where ``outside_cc`` of the structure lies beyond the dose grid its dose is unkn
 metric is then undefined, with the interval that the unknown part leaves as ``possible``; percentages
 refer to the whole structure.
 
-Bands combine what the cells hold at least and at most at every dose with the readings of the end
-caps, from no cap to one full plane spacing at each end.
+Bands combine what the cells hold at least and at most at every dose, the readings of the end caps
+from no cap to one full plane spacing at each end, and what may lie between the planes
+(:mod:`~planeval.dose.between_planes`); ``possible`` holds them as well. They are numerical: the error of
+contouring, of the planning system's dose, and of interpolating its grid is not in them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from planeval.dose.between_planes import BetweenPlanes, Reference
 from planeval.dose.curve import Curve
-from planeval.dose.power_mean import power_bounds, power_mean, power_mean_with_outside
+from planeval.dose.power_mean import power_bounds, power_bounds_with_outside, power_mean
 from planeval.geometry.stack import CapReading
 from planeval.model import Value
 from planeval.units import Unit
@@ -98,7 +100,7 @@ class Dvh:
         return self.inside_cc + self.outside_cc
 
     def volume(self) -> Value:
-        """Volume of the structure; the band runs from no caps to full caps."""
+        """Volume of the structure; its band: the end caps, and what may lie between the planes."""
         totals = [self._total(reading) for reading in CapReading]
         off = self._between.volume_cc if self._between else 0.0
         return Value.of(self.total_cc, Unit.CC, max(min(totals) - off, 0.0), max(totals) + off)
@@ -113,29 +115,35 @@ class Dvh:
     def mean(self) -> Value:
         """Mean dose: the integral of the trilinear field over the solid, divided by its volume.
 
-        The mean of every cell is exact, so its band holds the end caps alone: not the shape between
-        planes, nor the interpolation of the grid.
+        The mean of every cell is exact: its band holds the end caps and what may lie between the
+        planes, not the interpolation of the grid.
         """
+
+        def with_outside(curve: Curve, outside_cc: float) -> Interval:
+            total = curve.total_cc + outside_cc
+            return self._mean_bounds(curve)[0] * curve.total_cc / total, math.inf
+
         return self._dose_value(
-            lambda curve: curve.mean_gy,
-            self._mean_bounds,
-            lambda: (self._mean_with_cold_outside(), math.inf),
-            "Mean",
+            lambda curve: curve.mean_gy, self._mean_bounds, with_outside, "Mean"
         )
 
     def max(self) -> Value:
         """Largest dose at a point of the closed solid.
 
         The search is exact where the field is trilinear in every cell; else the band ends at the
-        largest corner of a touching cell. A note says where that point is.
+        largest corner of a touching cell. It begins at a dose that a drawn plane has, as the edge of
+        a slab may overshoot, and goes on to the peak that may lie between planes. A note says where
+        that point is.
         """
+
+        def bounds(curve: Curve) -> Interval:
+            surely = min(curve.max_gy, max(self._drawn[1], curve.min_gy))
+            return surely, curve.limits_gy[1] + self._beyond[1]
+
         found = self._dose_value(
             lambda curve: curve.max_gy,
-            lambda curve: (
-                min(curve.max_gy, max(self._drawn[1], curve.min_gy)),
-                curve.limits_gy[1] + self._beyond[1],
-            ),
-            lambda: (self._max(), math.inf),
+            bounds,
+            lambda curve, _outside: (bounds(curve)[0], math.inf),
             "Max",
         )
         if self.hottest is None:
@@ -145,13 +153,15 @@ class Dvh:
 
     def min(self) -> Value:
         """Smallest dose at a point of the closed solid; its band is that of :meth:`max`."""
+
+        def bounds(curve: Curve) -> Interval:
+            surely = max(curve.min_gy, min(self._drawn[0], curve.max_gy))
+            return max(curve.limits_gy[0] - self._beyond[0], 0.0), surely
+
         return self._dose_value(
             lambda curve: curve.min_gy,
-            lambda curve: (
-                max(curve.limits_gy[0] - self._beyond[0], 0.0),
-                max(curve.min_gy, min(self._drawn[0], curve.max_gy)),
-            ),
-            lambda: (0.0, self._min()),
+            bounds,
+            lambda curve, _outside: (0.0, bounds(curve)[1]),
             "Min",
         )
 
@@ -168,7 +178,9 @@ class Dvh:
         return self._dose_value(
             lambda curve: curve.dose_at(wanted(curve)),
             lambda curve: curve.dose_bounds(wanted(curve)),
-            lambda: self._d_with_outside(self._amount(cc, percent)),
+            lambda curve, outside: _d_with_outside(
+                curve, outside, _amount(cc, percent, curve.total_cc + outside)
+            ),
             text,
             reference=Reference.HOT if percent is None else Reference.SHARE,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
@@ -187,7 +199,9 @@ class Dvh:
         return self._dose_value(
             lambda curve: _cold_dose(curve, hot_rest(curve)),
             lambda curve: _cold_bounds(curve, hot_rest(curve)),
-            lambda: self._dc_with_outside(self._amount(cc, percent)),
+            lambda curve, outside: _dc_with_outside(
+                curve, outside, _amount(cc, percent, curve.total_cc + outside)
+            ),
             text,
             reference=Reference.COLD if percent is None else Reference.SHARE,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
@@ -200,17 +214,10 @@ class Dvh:
         """
         if not math.isfinite(exponent) or exponent == 0:
             raise ValueError(f"gEUD with a = {exponent}: need a number other than 0")
-        curve = self._curves.get(CapReading.CHOSEN)
-
-        def with_outside() -> Interval:
-            if curve is None:
-                return 0.0, math.inf
-            return power_mean_with_outside(curve, self.outside_cc, exponent)
-
         return self._dose_value(
             lambda one: power_mean(one, exponent),
             lambda one: power_bounds(one, exponent),
-            with_outside,
+            lambda one, outside: power_bounds_with_outside(one, outside, exponent),
             f"gEUD{exponent:g}",
             reference=Reference.SHARE,
         )
@@ -262,21 +269,6 @@ class Dvh:
     def _total(self, reading: CapReading) -> float:
         return self._inside(reading) + self._outside[reading]
 
-    def _max(self) -> float:
-        curve = self._curves.get(CapReading.CHOSEN)
-        return curve.max_gy if curve else 0.0
-
-    def _min(self) -> float:
-        curve = self._curves.get(CapReading.CHOSEN)
-        return curve.min_gy if curve else math.inf
-
-    def _mean_with_cold_outside(self) -> float:
-        curve = self._curves.get(CapReading.CHOSEN)
-        return curve.mean_gy * curve.total_cc / self.total_cc if curve else 0.0
-
-    def _amount(self, cc: float | None, percent: float | None) -> float:
-        return cc if cc is not None else float(percent or 0) / 100.0 * self.total_cc
-
     def _volume_argument(
         self, kind: str, cc: float | None, percent: float | None
     ) -> tuple[Read, str]:
@@ -305,7 +297,7 @@ class Dvh:
         self,
         number: Read,
         bounds: Callable[[Curve], Interval],
-        with_outside: Callable[[], Interval],
+        with_outside: Callable[[Curve, float], Interval],
         text: str,
         *,
         reference: Reference | None = None,
@@ -315,15 +307,17 @@ class Dvh:
         curve = self._curves.get(CapReading.CHOSEN)
         if not self.total_cc > 0:
             return Value.undefined(f"{self.name} has no volume", Unit.GY)
-        if curve is None or self.outside_cc > 0:
-            return self._unknown(text, Unit.GY, with_outside())
-        band = [
-            limit
+        if curve is None:
+            return self._unknown(text, Unit.GY, (0.0, math.inf))
+        known = {
+            reading: one if reference is None else self._bounding(reading, reference)
             for reading, one in self._curves.items()
-            if exists(one, reading)
-            for limit in bounds(one if reference is None else self._bounding(reading, reference))
-        ]
-        return Value.of(number(curve), Unit.GY, min(band), max(band))
+        }
+        if self.outside_cc > 0:
+            ends = [with_outside(one, self._outside[reading]) for reading, one in known.items()]
+            return self._unknown(text, Unit.GY, _hull(ends))
+        ends = [bounds(one) for reading, one in known.items() if exists(one, reading)]
+        return Value.of(number(curve), Unit.GY, *_hull(ends))
 
     def _volume_value(
         self, gy: float, unit: Unit, number: Read, bounds: Callable[[Curve], Interval], text: str,
@@ -344,22 +338,18 @@ class Dvh:
             total = 0.0 if cold else self.total_cc
             return Value.of(scaled(total, CapReading.CHOSEN), unit)
         curve = self._curves.get(CapReading.CHOSEN)
-        if curve is None or self.outside_cc > 0:
-            known = number(curve) if curve else 0.0
-            possible = (
-                scaled(known, CapReading.CHOSEN),
-                scaled(known + self.outside_cc, CapReading.CHOSEN),
-            )
-            return self._unknown(text, unit, possible)
+        if curve is None:
+            return self._unknown(text, unit, (0.0, scaled(self.outside_cc, CapReading.CHOSEN)))
         in_cc = Reference.COLD if cold else Reference.HOT
         reference = in_cc if unit is Unit.CC else Reference.SHARE
-        band = [
-            scaled(limit, reading)
-            for reading in self._curves
-            for limit in bounds(self._bounding(reading, reference))
+        known = {reading: bounds(self._bounding(reading, reference)) for reading in self._curves}
+        ends = [
+            (scaled(low, reading), scaled(high + self._outside[reading], reading))
+            for reading, (low, high) in known.items()
         ]
-        best = scaled(number(curve), CapReading.CHOSEN)
-        return Value.of(best, unit, min(band), max(band))
+        if self.outside_cc > 0:
+            return self._unknown(text, unit, _hull(ends))
+        return Value.of(scaled(number(curve), CapReading.CHOSEN), unit, *_hull(ends))
 
     def _unknown(self, text: str, unit: Unit, possible: Interval) -> Value:
         low, high = possible
@@ -371,24 +361,29 @@ class Dvh:
             possible,
         )
 
-    def _d_with_outside(self, cc: float) -> Interval:
-        """D(x) with the part outside at no dose, and at any dose."""
-        curve = self._curves.get(CapReading.CHOSEN)
-        if curve is None:
-            return 0.0, math.inf
-        cold = curve.dose_at(cc) if cc <= curve.total_cc else 0.0
-        rest = cc - self.outside_cc
-        return cold, curve.dose_at(rest) if rest > 0 else math.inf
 
-    def _dc_with_outside(self, cc: float) -> Interval:
-        """DC(x) with the part outside at no dose, and at any dose."""
-        curve = self._curves.get(CapReading.CHOSEN)
-        if curve is None:
-            return 0.0, math.inf
-        rest = cc - self.outside_cc
-        cold = _cold_dose(curve, curve.total_cc - rest) if rest > 0 else 0.0
-        hot = _cold_dose(curve, curve.total_cc - cc) if cc <= curve.total_cc else math.inf
-        return cold, hot
+def _hull(intervals: list[Interval]) -> Interval:
+    """The interval that holds all of some."""
+    return min(low for low, _ in intervals), max(high for _, high in intervals)
+
+
+def _amount(cc: float | None, percent: float | None, total_cc: float) -> float:
+    return cc if cc is not None else float(percent or 0) / 100.0 * total_cc
+
+
+def _d_with_outside(curve: Curve, outside_cc: float, cc: float) -> Interval:
+    """What D(x) may be with a further volume at no dose, and at any dose."""
+    rest = cc - outside_cc
+    cold = curve.dose_bounds(cc)[0] if cc <= curve.total_cc else 0.0
+    return cold, curve.dose_bounds(rest)[1] if rest > 0 else math.inf
+
+
+def _dc_with_outside(curve: Curve, outside_cc: float, cc: float) -> Interval:
+    """What DC(x) may be with a further volume at no dose, and at any dose."""
+    rest = cc - outside_cc
+    cold = _cold_bounds(curve, curve.total_cc - rest)[0] if rest > 0 else 0.0
+    hot = _cold_bounds(curve, curve.total_cc - cc)[1] if cc <= curve.total_cc else math.inf
+    return cold, hot
 
 
 def _cold_dose(curve: Curve, hot_cc: float) -> float:
