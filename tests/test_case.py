@@ -5,15 +5,17 @@ import pickle
 import numpy as np
 import pytest
 from tests.dicom_writer import BeamSpec, CaseWriter, Roi, Rx, axial_grid, box_ring, prism
-from tests.phantoms import cylinder, round_stack, structure
+from tests.phantoms import cylinder, dose, dose_on_grid, linear, round_stack, sphere, structure
 
 import planeval as pe
+from planeval.case import Case
 from planeval.errors import (
     AmbiguousSelection,
     InconsistentCase,
     MetricSyntax,
     UnknownStructure,
 )
+from planeval.model import CaseData, Identity
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +243,23 @@ def test_an_exported_eqd2_dose_is_not_converted_again(tmp_path):
     assert float(case.metric("Mean[Gy]", "PTV")) == pytest.approx(25)
     value = case.metric("EQD2_3:Mean[Gy]", "PTV")
     assert "nothing is converted twice" in value.reason
+
+
+def test_another_dose_leaves_the_case_as_it_is():
+    """The new case shares structures and coverage; the bands of the old one keep their end caps."""
+    first, second = (dose_on_grid(linear(0.2, 0.1, 0.3, level)) for level in (50.0, 70.0))
+    ball = structure(round_stack(sphere(12), 3.0, half_mm=12), "Ball")
+
+    def made(term):
+        data = CaseData(identity=Identity(), structures={"Ball": ball}, dose=dose(term))
+        return Case(data)
+
+    case = made(first)
+    other = case.with_dose(dose(second))
+    assert other.metric("Mean[Gy]", "Ball").value == pytest.approx(
+        made(second).metric("Mean[Gy]", "Ball").value, abs=1e-9
+    )
+    assert repr(case.metric("D2%[Gy]", "Ball")) == repr(made(first).metric("D2%[Gy]", "Ball"))
+    assert case.with_dose(case.dose).metric("Volume[cc]", "Ball").value == pytest.approx(
+        ball.volume_cc
+    )

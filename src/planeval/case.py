@@ -15,10 +15,16 @@ from dataclasses import replace
 import numpy as np
 
 from planeval.dose.biology import biological_histogram, obstacle
-from planeval.dose.calculation import dose_volume_histogram
-from planeval.dose.dvh import Dvh
+from planeval.dose.calculation import (
+    Cover,
+    Coverages,
+    cover_structure,
+    dose_volume_histogram,
+)
+from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.field import trilinear
 from planeval.dose.isodose import IsodoseMap, IsodosePart
+from planeval.dose.parts import DosePart, cold_parts, hot_parts
 from planeval.dose.summation import shifted
 from planeval.errors import (
     AmbiguousSelection,
@@ -67,6 +73,8 @@ class Case:
         self._others: dict[Structure, tuple[Structure, ...]] = {}
         self._far: dict[Structure, Structure] = {}
         self._derived: dict[str, Structure] = {}
+        self._cover: Cover = cover_structure
+        self._coverages = Coverages()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the data; what was derived is derived again."""
@@ -227,6 +235,29 @@ class Case:
         doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
         return complication_probability(parameters, self._dvh(solid, parameters.biology), doses)
 
+    def extremes(
+        self, structure: str | Structure, biology: Biology | None = None
+    ) -> tuple[HotSpot | None, HotSpot | None]:
+        """Return the hottest and the coldest known point of a structure, None without known dose.
+
+        With ``biology`` in EQD2 or BED, None where :meth:`metric` would be undefined for its fractions.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        if biology is not None and obstacle(self._needed_dose()):
+            return None, None
+        dvh = self._dvh(solid, biology)
+        return dvh.hottest, dvh.coldest
+
+    def hot_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
+        """Return the connected parts of a structure at or above a physical dose, largest first."""
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        return hot_parts(solid, self._needed_dose(), gy)
+
+    def cold_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
+        """Return the connected parts of a structure below a physical dose, largest first."""
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        return cold_parts(solid, self._needed_dose(), gy)
+
     def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
         """Return the parts of a prescription isodose that touch none of the case's targets.
 
@@ -272,14 +303,16 @@ class Case:
     def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
         """The DVH in physical dose, EQD2 or BED."""
         if (solid, biology) not in self._dvhs:
-            self._dvhs[solid, biology] = _histogram(solid, self._needed_dose(), biology)
+            self._dvhs[solid, biology] = self._histogram(solid, self._needed_dose(), biology)
         return self._dvhs[solid, biology]
 
     def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[Dvh, ...]:
         """The DVHs with registered doses moved by what the registration may be off."""
         if (solid, biology) not in self._shifted:
             doses = shifted(self._needed_dose(), self._data.registration_mm)
-            self._shifted[solid, biology] = tuple(_histogram(solid, d, biology) for d in doses)
+            self._shifted[solid, biology] = tuple(
+                self._histogram(solid, each, biology) for each in doses
+            )
         return self._shifted[solid, biology]
 
     def prescription_of(self, name: str) -> Prescription | None:
@@ -312,6 +345,18 @@ class Case:
             known[structure.name] = structure
         return Case(replace(self._data, structures=known), self._method)
 
+    def with_dose(self, dose: Dose) -> Case:
+        """Return a new case with another dose, which shares what depends on the structures alone.
+
+        Of its own and all further such cases: derived structures, and the coverage of structures on
+        doses of one lattice. Its bands hold the sampling cells alone: not the end caps, nor how far a
+        registration may be off.
+        """
+        other = Case(replace(self._data, dose=dose, registration_mm=0.0), self._method)
+        other._cover = other._coverages = self._coverages
+        other._derived, other._others, other._far = self._derived, self._others, self._far
+        return other
+
     def __repr__(self) -> str:
         plans = ", ".join(plan.label for plan in self.plans) or "no plan"
         return f"Case({self.patient_id!r}, {plans}, {len(self.structures)} structures)"
@@ -329,8 +374,7 @@ class Case:
             raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
         return self.dose
 
-
-def _histogram(solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
-    if biology is None:
-        return dose_volume_histogram(solid, dose)
-    return biological_histogram(solid, dose, biology)
+    def _histogram(self, solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
+        if biology is None:
+            return dose_volume_histogram(solid, dose, self._cover)
+        return biological_histogram(solid, dose, biology, covered=self._cover)

@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_compare import compare
 from planeval.cli_expand import expand
 from planeval.cli_names import names
 from planeval.cli_options import (
@@ -31,12 +32,15 @@ from planeval.cli_options import (
     prescriptions,
     protocol_dir_option,
     read_case,
+    read_reference,
     reading_options,
     show,
     structure_map,
     write,
 )
 from planeval.cli_protocol import protocol_group
+from planeval.cli_robust import robust
+from planeval.cli_selftest import selftest
 from planeval.cli_sum import Summing, sum_options, write_sum
 from planeval.cohort.commands import cohort
 
@@ -99,6 +103,9 @@ def cli(verbose: bool) -> None:
     "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
     help="Child-Pugh class or score for protocols that ask for it, e.g. A or A5.",
 )  # fmt: skip
+@click.option(
+    "--check-hu", is_flag=True, help="Read the HU of the images to look for air in targets."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option(
     "--format", "formats", default=DEFAULT_FORMATS, show_default=True,
@@ -125,6 +132,14 @@ def cli(verbose: bool) -> None:
     multiple=True,
     help="A folder of fonts for the PDF, beside those of the system.",
 )
+@click.option(
+    "--slices", type=click.Choice(["key", "all"]), default="key", show_default=True,
+    help="Slices in the HTML: three key pictures, or all to scroll through as well (a few MB).",
+)  # fmt: skip
+@click.option(
+    "--reference", metavar="FOLDER|PLAN",
+    help="Draw the curves of this plan dashed in the report: a folder, or another plan of PATHS.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json and nothing else.")
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), default="fail", show_default=True,
@@ -137,11 +152,14 @@ def evaluate(
     mapping: tuple[str, ...],
     names_file: Path | None,
     child_pugh: str | None,
+    check_hu: bool,
     out: Path | None,
     formats: str,
     language: str,
     paper: str,
     font_paths: tuple[Path, ...],
+    slices: str,
+    reference: str | None,
     as_json: bool,
     fail_on: str,
     **reading: Any,
@@ -149,6 +167,7 @@ def evaluate(
     """Judge a plan by a protocol and report."""
     started = time.time()
     wanted = _formats(formats)
+    other = read_reference(reference, reading) if reference else None
     case = _whole_case(reading)
     result = pe.evaluate(
         case,
@@ -159,10 +178,17 @@ def evaluate(
         dose_is_complete=reading["dose"] is not None,
         allow_unverified=allow_unverified,
         protocol_dir=protocol_dir,
+        check_hu=check_hu,
     )
     _say_protocol(result)
     if out is not None:
-        style = {"language": language, "paper": paper, "font_paths": font_paths}
+        style = {
+            "language": language,
+            "paper": paper,
+            "font_paths": font_paths,
+            "reference": other,
+            "slices": slices,
+        }
         _write_evaluation(out, wanted, result, started, style)
     if as_json:
         click.echo(result.to_json(), nl=False)
@@ -280,10 +306,13 @@ def demo(out: Path) -> int:
     return _exit_code(result.verdict.value, "fail")
 
 
+cli.add_command(compare)
 cli.add_command(expand)
 cli.add_command(names)
+cli.add_command(robust)
 cli.add_command(protocol_group)
 cli.add_command(cohort)
+cli.add_command(selftest)
 
 
 def _say_protocol(result: pe.Evaluation) -> None:
@@ -331,6 +360,7 @@ def _write_evaluation(
 ) -> None:
     """Write the wanted files; run.json alone holds what belongs to this run."""
     chosen = dict(style or {})
+    screen = {name: chosen.pop(name) for name in ("reference", "slices") if name in chosen}
     files: dict[str, str] = {}
     if "json" in formats:
         files["evaluation.json"] = result.to_json()
@@ -341,7 +371,7 @@ def _write_evaluation(
     files["run.json"] = json.dumps(_run(started), indent=2, ensure_ascii=False) + "\n"
     write(out, files)
     if "html" in formats:
-        result.publish_html(out / "report.html", language=chosen.get("language", "en"))
+        result.publish_html(out / "report.html", language=chosen.get("language", "en"), **screen)
     if "pdf" in formats:
         result.publish_pdf(out / "report.pdf", **chosen)
 

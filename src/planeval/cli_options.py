@@ -16,6 +16,8 @@ __all__ = [
     "prescriptions",
     "protocol_dir_option",
     "read_case",
+    "read_reference",
+    "reading_choices",
     "reading_options",
     "show",
     "structure_map",
@@ -74,6 +76,10 @@ def reading_options(command: Command) -> Command:
             help="What full dose is written as in a RELATIVE dose.",
         ),
         click.option(
+            "--tps-dvh", "tps_dvhs", type=click.Path(path_type=Path), multiple=True,
+            help="A DVH text export of Eclipse/ARIA to compare with.",
+        ),
+        click.option(
             "--caps", type=click.Choice(["half", "none", "tapered"]), default="half",
             show_default=True, help="What lies beyond the end planes of a structure.",
         ),
@@ -89,18 +95,33 @@ def reading_options(command: Command) -> Command:
 
 def read_case(reading: dict[str, Any]) -> pe.Case:
     """Read the case that the reading options describe."""
+    choices = reading_choices(reading)
+    return pe.load(*choices.pop("paths"), **choices)
+
+
+def reading_choices(reading: dict[str, Any]) -> dict[str, Any]:
+    """The reading options as :func:`planeval.load` takes them, and ``paths``."""
     scale = reading["relative_scale"]
-    return pe.load(
-        *reading["paths"],
-        plan=reading["plan"],
-        structures=reading["structures"],
-        dose=reading["dose"],
-        rx=prescriptions(reading["rx"], reading["fx"]),
-        method=pe.Method(caps=reading["caps"], between=reading["between"]),
-        accept_mismatch=reading["accept_mismatch"],
-        relative_reference_gy=reading["relative_reference"],
-        relative_scale=int(scale) if scale else None,
-    )
+    return {
+        "paths": reading["paths"],
+        "plan": reading["plan"],
+        "structures": reading["structures"],
+        "dose": reading["dose"],
+        "rx": prescriptions(reading["rx"], reading["fx"]),
+        "method": pe.Method(caps=reading["caps"], between=reading["between"]),
+        "accept_mismatch": reading["accept_mismatch"],
+        "relative_reference_gy": reading["relative_reference"],
+        "relative_scale": int(scale) if scale else None,
+        "tps_dvhs": reading["tps_dvhs"],
+    }
+
+
+def read_reference(text: str, reading: dict[str, Any]) -> pe.Case:
+    """Read the plan that --reference names: a folder or file, else a plan beside the one judged."""
+    method = pe.Method(caps=reading["caps"], between=reading["between"])
+    if Path(text).exists():
+        return pe.load(text, method=method)
+    return pe.load(*reading["paths"], plan=text, method=method)
 
 
 def prescriptions(given: tuple[tuple[str, float], ...], fractions: int | None) -> Any:

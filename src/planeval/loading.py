@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from planeval.agreement import with_tps_dvhs
 from planeval.case import Case
-from planeval.dicom import FolderIndex, PlanEntry, list_plans, read_case, scan_folder
-from planeval.errors import UnreadableFile
-from planeval.model import Finding, Method, Rx
+from planeval.checks import header_findings
+from planeval.dicom import (
+    FolderIndex,
+    PlanEntry,
+    list_plans,
+    read_case,
+    read_headers,
+    scan_folder,
+)
+from planeval.errors import DataError, UnreadableFile
+from planeval.model import Finding, Method, Rx, Severity
 
 __all__ = ["Inventory", "PlanInFolder", "load", "load_all", "scan"]
 
@@ -22,6 +31,20 @@ class PlanInFolder:
 
     index: FolderIndex
     entry: PlanEntry
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was found while linking, and by the plan checks that headers allow.
+
+        Reads the RTPLAN, which is small; one that cannot be read is a finding.
+        """
+        linked = self.entry.findings
+        if not self.entry.plan_file:
+            return linked
+        try:
+            return (*linked, *header_findings(read_headers(self.index, self.entry)))
+        except DataError as error:
+            where = self.entry.plan_file
+            return (*linked, Finding("unreadable-file", Severity.WARNING, str(error), where))
 
     def load(self, *, rx: Prescribed = None, method: Method | None = None) -> Case:
         """Read this plan as a case; raises what :func:`load` raises."""
@@ -69,12 +92,14 @@ def load(
     accept_mismatch: bool = False,
     relative_reference_gy: float | None = None,
     relative_scale: int | None = None,
+    tps_dvhs: Sequence[str | Path] = (),
 ) -> Case:
     """Read the plan of a folder (or of some files) as a case.
 
     ``plan``, ``structures`` and ``dose`` choose among several by UID, label or path; ``rx`` states
     a prescription (``Rx(55, 25)``, or one per target). A RELATIVE dose needs
     ``relative_reference_gy``, the dose that 100 % stands for, and ``relative_scale`` 1 or 100.
+    ``tps_dvhs`` are DVH text exports of Eclipse to compare with.
 
     Raises:
         AmbiguousSelection: more than one possible answer; the message lists them.
@@ -94,7 +119,7 @@ def load(
         relative_reference_gy=relative_reference_gy,
         relative_scale=relative_scale,
     )
-    return Case(data, chosen)
+    return with_tps_dvhs(Case(data, chosen), *tps_dvhs, accept_mismatch=accept_mismatch)
 
 
 def load_all(*paths: str | Path, method: Method | None = None) -> list[Case]:

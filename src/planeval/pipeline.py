@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planeval.case import Case
+from planeval.checks import plan_checks
 from planeval.errors import InconsistentCase, UndecidedProtocol
 from planeval.model import Finding, Outcome, Verdict
 from planeval.model.record import EvaluationRecord, Proposal
 from planeval.model.rows import Row, RowGroup
+from planeval.protocol.anatomy import named_organs
 from planeval.protocol.choosing import chosen, propose
 from planeval.protocol.evaluate import evaluate as judge
 from planeval.protocol.library import load as load_protocol
@@ -23,7 +25,14 @@ from planeval.report.curves import curves_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "applicable_protocols", "evaluate"]
+__all__ = [
+    "Evaluation",
+    "applicable_protocols",
+    "evaluate",
+    "known_aliases",
+    "only_protocol",
+    "protocol_for",
+]
 
 INCOMPLETE_CODE = "dose-completeness-unknown"
 """The readers' finding for doses that may be a part of the treatment."""
@@ -92,12 +101,31 @@ class Evaluation:
 
         return pd.read_csv(io.StringIO(self.metrics_csv()))
 
-    def publish_html(self, path: str | Path, *, language: str = "en") -> None:
+    def publish_html(
+        self,
+        path: str | Path,
+        *,
+        language: str = "en",
+        reference: Case | None = None,
+        slices: str = "key",
+    ) -> None:
         """Write the report as one self-contained file; labels in English (en) or Chinese (zh).
 
-        Raises :class:`~planeval.errors.ReportError` where it cannot be written.
+        The curves of a ``reference`` plan of the same patient are drawn dashed over those of the case.
+        ``slices`` is key (three pictures, below 1 MB) or all (every slice to scroll through).
+
+        Raises:
+            ReportError: the file cannot be written.
+            InconsistentCase: the reference belongs to another patient, or has no dose.
         """
-        html.write_html(Path(path), self._record, self._case, language=language)
+        html.write_html(
+            Path(path),
+            self._record,
+            self._case,
+            language=language,
+            reference=reference,
+            slices=slices,
+        )
 
     def publish_pdf(
         self,
@@ -135,6 +163,7 @@ def evaluate(
     dose_is_complete: bool = False,
     allow_unverified: bool = False,
     protocol_dir: Path | None = None,
+    check_hu: bool = False,
 ) -> Evaluation:
     """Judge a case by a protocol: an id, a YAML file, a loaded protocol, or the only one that fits.
 
@@ -143,13 +172,46 @@ def evaluate(
     states liver function for protocols that ask for it. BEAM or FRACTION doses without an RTPLAN may
     be a part of the treatment: they are judged only where the caller says ``dose_is_complete``.
     ``allow_unverified`` shows what limits come to that nobody has read in their source, outside the
-    verdict. ``protocol_dir`` is the folder of the site's own protocols.
+    verdict. ``protocol_dir`` is the folder of the site's own protocols. ``check_hu`` reads the HU of
+    the images, which takes time, to look for air in targets.
 
     Raises:
         ProtocolSyntax: the protocol is not valid.
         ProtocolError: there is no such protocol, none or several fit where none is named, or it is
             needs-check and ``allow_unverified`` is not given.
         InconsistentCase: nobody knows whether the dose is complete.
+    """
+    loaded, proposals = protocol_for(
+        case,
+        protocol,
+        child_pugh=child_pugh,
+        dose_is_complete=dose_is_complete,
+        protocol_dir=protocol_dir,
+    )
+    record = judge(
+        case,
+        loaded,
+        mapping=known_aliases(aliases or {}, case, loaded) | dict(mapping or {}),
+        child_pugh=child_pugh,
+        allow_unverified=allow_unverified,
+        proposals=proposals,
+        sanity=plan_checks(case, named_organs(case.structures), read_hu=check_hu),
+    )
+    return Evaluation(record, case)
+
+
+def protocol_for(
+    case: Case,
+    protocol: str | Path | Protocol | None,
+    *,
+    child_pugh: str | None = None,
+    dose_is_complete: bool = False,
+    protocol_dir: Path | None = None,
+) -> tuple[Protocol, tuple[Proposal, ...]]:
+    """Return the protocol that a case is judged by, and those looked at where none is named.
+
+    Raises:
+        ProtocolSyntax, ProtocolError, InconsistentCase: as :func:`evaluate` says.
     """
     if not dose_is_complete and any(f.code == INCOMPLETE_CODE for f in case.findings):
         raise InconsistentCase(
@@ -159,28 +221,23 @@ def evaluate(
     proposals: tuple[Proposal, ...] = ()
     if protocol is None:
         proposals = propose(case, child_pugh=child_pugh, folder=protocol_dir)
-        protocol = _only(proposals)
+        protocol = only_protocol(proposals)
     loaded = protocol if isinstance(protocol, Protocol) else load_protocol(protocol, protocol_dir)
-    record = judge(
-        case,
-        loaded,
-        mapping=_known_aliases(aliases or {}, case, loaded) | dict(mapping or {}),
-        child_pugh=child_pugh,
-        allow_unverified=allow_unverified,
-        proposals=proposals,
-    )
-    return Evaluation(record, case)
+    return loaded, proposals
 
 
-def _known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -> dict[str, str]:
+def known_aliases(aliases: Mapping[str, str], case: Case, protocol: Protocol) -> dict[str, str]:
     """Return the aliases of which both the plan and the protocol have the name."""
     names = set(protocol_names(protocol.file))
     rois = {roi.name for roi in candidates_of(case.data)}
     return {plan: name for plan, name in aliases.items() if plan in rois and name in names}
 
 
-def _only(proposals: Sequence[Proposal]) -> str:
-    """Return the id of the chosen protocol."""
+def only_protocol(proposals: Sequence[Proposal]) -> str:
+    """Return the id of the one disease set that applies.
+
+    Raises :class:`~planeval.errors.UndecidedProtocol` where none or several do.
+    """
     found = chosen(proposals)
     if found is None:
         raise UndecidedProtocol(

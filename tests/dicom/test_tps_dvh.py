@@ -157,3 +157,22 @@ def test_excluded_structures_are_named(tmp_path):
     item.DVHReferencedROISequence = [*item.DVHReferencedROISequence, out]
     (found,), _ = read(tmp_path, item)
     assert found.structure == "PTV - Liver"
+
+
+def test_a_combination_keeps_what_it_includes_and_excludes(tmp_path):
+    """DVHROIContributionType: the names by themselves, so that the same solid can be made."""
+    item = dvh([10, 1.5, 10, 1.2], units="CM3")
+    second = dvh([10, 1.5], roi=2, contribution="EXCLUDED").DVHReferencedROISequence[0]
+    item.DVHReferencedROISequence = [item.DVHReferencedROISequence[0], second]
+    (found,), _codes = read(tmp_path, item)
+    assert (found.structure, found.includes, found.excludes) == (
+        "PTV - Liver", ("PTV",), ("Liver",),
+    )  # fmt: skip
+
+
+def test_percent_volumes_are_marked_as_ours(tmp_path):
+    """A comparison of volumes would compare planeval with itself."""
+    (found,), _codes = read(tmp_path, dvh([10, 100, 10, 50], units="PERCENT"))
+    assert found.volume_is_ours
+    (found,), _codes = read(tmp_path / "cc", dvh([10, 1.5, 10, 1.2]))
+    assert not found.volume_is_ours

@@ -76,6 +76,10 @@ class FakeCase:
             )
         return self._derived[text]
 
+    def extremes(self, structure, biology=None):
+        """No place is known: numbers are written down, not sampled."""
+        return None, None
+
     def metric(self, metric: Metric, structure: Structure, rx: Prescription | None = None) -> Value:
         self.asked.append((structure.name, str(metric), rx.total_gy if rx else None))
         value = self.values.get((structure.name, str(metric)))

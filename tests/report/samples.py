@@ -28,9 +28,12 @@ from planeval.model import (
     Value,
     Verdict,
 )
+from planeval.model.agreement import Agreement, AgreementMetric, AgreementRow, Rule
 from planeval.model.record import (
     Attention,
     CheckItem,
+    CheckRow,
+    CheckState,
     Conversion,
     DoseSummary,
     EvaluationRecord,
@@ -304,6 +307,36 @@ def record(**changes) -> EvaluationRecord:
                 "PTV", "DVHSequence", "", 113.2, 50.1, 56.0, 58.5, Value.of(113.1, Unit.CC),
                 Value.of(50.2, Unit.GY), Value.of(56.1, Unit.GY), Value.of(58.4, Unit.GY),
             ),
+        ),
+        agreement=(
+            AgreementRow(
+                "PTV", "DVHSequence of RD.dcm", Agreement.EXPLAINED,
+                (
+                    AgreementMetric(
+                        "Volume[cc]", Unit.CC, 113.2, Value.of(115.6, Unit.CC), 2.4, 1.1,
+                        Agreement.EXPLAINED, Rule.END_CAPS,
+                    ),
+                    AgreementMetric(
+                        "Mean[Gy]", Unit.GY, 56.0, Value.of(56.1, Unit.GY), 0.1, 0.3,
+                        Agreement.AGREES,
+                    ),
+                    AgreementMetric(
+                        "Curve", Unit.PERCENT, None, Value.of(-0.4, Unit.PERCENT), -0.4, 1.0,
+                        Agreement.AGREES, at_gy=54.0,
+                    ),
+                ),
+                (Rule.END_CAPS,), 0.01, "no end caps",
+            ),
+            AgreementRow(
+                "Gone", "DVHSequence of RD.dcm", Agreement.NOT_COMPARED,
+                reason="Gone is not a structure of this case",
+            ),
+        ),
+        checks=(
+            CheckRow("beams", "Beams and monitor units", CheckState.FOUND, "2 treatment beams",
+                     ("beam-without-meterset",)),
+            CheckRow("couch", "Couch", CheckState.UNCHECKED, "no support structure is drawn"),
+            CheckRow("frames", "Frames of reference", CheckState.CLEAN, "stated by RTDOSE"),
         ),
         matches=(match("Liver"), match("Kidney_L", MatchKind.MISSING)),
         findings=(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from planeval.geometry.surface import SurfacePoints
-from planeval.targets.reach import beyond_reach_mm
+from planeval.targets.reach import _best_seeds, beyond_reach_mm
 
 SIX = ("left", "right", "anterior", "posterior", "superior", "inferior")
 
@@ -74,3 +74,16 @@ def test_slanted_ways_match_a_search_over_dense_seeds():
         best = np.argmin(gauge)
         expected.append(np.linalg.norm(away[best]) * (1 - 1 / np.sqrt(gauge[best])))
     assert beyond_reach_mm(points, ball(), margins) == pytest.approx(expected, rel=0.07)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_place_that_is_found_is_the_best_of_all(seed):
+    """However unequal the margins: no seed is fewer times the reach away than the one chosen."""
+    rng = np.random.default_rng(seed)
+    seeds = rng.normal(size=(400, 3)) * (20, 30, 15)
+    points = rng.normal(size=(300, 3)) * 40
+    low, high = rng.uniform(1, 15, (2, 3))
+    away = points[:, None, :] - seeds
+    times = np.sqrt((np.where(away > 0, away / high, away / low) ** 2).sum(axis=2))
+    found = _best_seeds(points, seeds, (low, high))
+    assert times[np.arange(300), found] == pytest.approx(times.min(axis=1), rel=1e-12)

@@ -8,7 +8,7 @@ is read without.
 
 from planeval.dicom.codes import CODES
 from planeval.dicom.index import Entry, FolderIndex, SliceGeometry, scan_folder
-from planeval.dicom.inventory import PlanEntry, list_plans
+from planeval.dicom.inventory import PlanEntry, list_plans, read_headers
 from planeval.dicom.link import read_case
 from planeval.dicom.registration import read_registrations
 
@@ -20,6 +20,7 @@ __all__ = [
     "SliceGeometry",
     "list_plans",
     "read_case",
+    "read_headers",
     "read_registrations",
     "scan_folder",
 ]

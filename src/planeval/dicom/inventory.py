@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planeval.dicom.files import open_file
+from planeval.dicom.headers import listed_header, object_header
 from planeval.dicom.index import Entry, FolderIndex
+from planeval.dicom.rtplan import read_plan
 from planeval.dicom.selection import Choice, candidate_doses, select
 from planeval.errors import DataError
-from planeval.model import Finding
+from planeval.model import CaseData, Finding, Identity, ObjectHeader, Plan
 
-__all__ = ["PlanEntry", "list_plans"]
+__all__ = ["PlanEntry", "list_plans", "read_headers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,30 @@ def list_plans(index: FolderIndex) -> tuple[PlanEntry, ...]:
         ]
         plans.extend(_listed_dose(index, dose, structures) for structures in sets)
     return tuple(plans)
+
+
+def read_headers(index: FolderIndex, entry: PlanEntry) -> CaseData:
+    """Read the plan of an entry, and what the index knows of its structures: no contour, no dose.
+
+    Prescriptions to ROIs carry the description of their dose reference. Raises
+    :class:`~planeval.errors.DataError`.
+    """
+    headers: list[ObjectHeader] = []
+    plans: list[Plan] = []
+    for each in index.entries:
+        if each.file == entry.plan_file:
+            file = open_file(each.path, each.file)
+            plans.append(read_plan(file, {}, []))
+            headers.append(object_header(file.root, each))
+        elif each.file == entry.structures_file:
+            headers.append(listed_header(each))
+    return CaseData(
+        identity=Identity(patient_id=entry.patient_id),
+        structures={},
+        plans=tuple(plans),
+        prescriptions=tuple(rx for plan in plans for rx in plan.prescriptions),
+        headers=tuple(headers),
+    )
 
 
 def _listed_plan(index: FolderIndex, plan: Entry) -> PlanEntry:

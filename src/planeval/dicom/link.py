@@ -10,6 +10,7 @@ from planeval.dicom.codes import finding
 from planeval.dicom.ct import build_image
 from planeval.dicom.dose_set import LoadedDose, choose_doses, load_dose
 from planeval.dicom.files import DicomFile, open_file
+from planeval.dicom.headers import listed_header, object_header
 from planeval.dicom.index import Entry, FolderIndex
 from planeval.dicom.rtdose import RelativeScale
 from planeval.dicom.rtplan import read_plan
@@ -24,6 +25,7 @@ from planeval.model import (
     Identity,
     Image,
     Method,
+    ObjectHeader,
     Plan,
     PointOfInterest,
     Prescription,
@@ -110,6 +112,7 @@ def read_case(
         frame_uid=frame or structure_set.frame_uid,
         structure_set_label=structure_set.label,
         structure_set_date=structure_set.date,
+        headers=_headers(files, found, image),
     )
 
 
@@ -254,11 +257,27 @@ def _identity(file: DicomFile, entry: Entry) -> Identity:
     )
 
 
+def _headers(
+    files: Sequence[DicomFile], found: Selection, image: Image | None
+) -> tuple[ObjectHeader, ...]:
+    """List the headers of the objects used, the image series last."""
+    entries = _entries(found)
+    headers = [object_header(file.root, entries[file.name]) for file in files]
+    if image is not None:
+        headers.append(listed_header(min(found.images, key=lambda entry: entry.file)))
+    return tuple(headers)
+
+
+def _entries(found: Selection) -> dict[str, Entry]:
+    """Return the selected objects by file name."""
+    return {entry.file: entry for entry in (found.structures, found.plan, *found.doses) if entry}
+
+
 def _sources(
     files: Sequence[DicomFile], found: Selection, image: Image | None
 ) -> tuple[Source, ...]:
     """List every file read with its digest, and the image series with its geometry digest."""
-    entries = {entry.file: entry for entry in (found.structures, found.plan, *found.doses) if entry}
+    entries = _entries(found)
     sources = [
         Source(
             kind=entries[file.name].kind,

@@ -6,12 +6,12 @@ SITE. Nothing is derived from the dose, from beam doses or from points.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from planeval.dicom.codes import finding
 from planeval.dicom.elements import Item
 from planeval.dicom.files import DicomFile
-from planeval.model import Beam, Finding, FractionGroup, Plan, Prescription
+from planeval.model import Beam, BeamDose, Finding, FractionGroup, Plan, Prescription
 
 __all__ = ["read_plan"]
 
@@ -76,7 +76,24 @@ def _fraction_group(group: Item) -> FractionGroup:
         number=group.required_integer("FractionGroupNumber"),
         fractions=fractions if fractions and fractions > 0 else None,
         beam_numbers=tuple(number for number in numbers if number is not None),
+        beam_doses=tuple(_beam_doses(group)),
+        target_doses=tuple(_target_doses(group)),
     )
+
+
+def _beam_doses(group: Item) -> Iterator[BeamDose]:
+    for beam in group.items("ReferencedBeamSequence"):
+        number, gy = beam.integer("ReferencedBeamNumber"), beam.number("BeamDose")
+        if number is not None and gy is not None:
+            yield BeamDose(number, gy, beam.point("BeamDoseSpecificationPoint"))
+
+
+def _target_doses(group: Item) -> Iterator[tuple[int, float]]:
+    for reference in group.items("ReferencedDoseReferenceSequence"):
+        number = reference.integer("ReferencedDoseReferenceNumber")
+        gy = reference.number("TargetPrescriptionDose")
+        if number is not None and gy is not None:
+            yield number, gy
 
 
 def _beams(root: Item, groups: list[Item], *, is_ion: bool) -> tuple[Beam, ...]:
@@ -101,6 +118,10 @@ def _beams(root: Item, groups: list[Item], *, is_ion: bool) -> tuple[Beam, ...]:
                 meterset=metersets.get(number),
                 isocentre_mm=first.point("IsocenterPosition") if first else None,
                 technique=item.text("ScanMode") if is_ion else item.text("BeamType"),
+                boli=tuple(
+                    bolus.integer("ReferencedROINumber")
+                    for bolus in item.items("ReferencedBolusSequence")
+                ),
             )
         )
     return tuple(beams)
@@ -130,6 +151,7 @@ def _prescriptions(
             fractions=_fractions_of(number, groups),
             kind=kind,
             origin=f"RTPLAN dose reference {number}",
+            reference=number,
         )
         if not any(
             (other.target, other.total_gy, other.kind) == (target, total, kind) for other in found

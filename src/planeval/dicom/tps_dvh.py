@@ -43,7 +43,8 @@ def read_tps_dvhs(
     skipped: list[str] = []
     doubtful: list[str] = []
     for item in root.items("DVHSequence"):
-        name = _structure(item, names)
+        included, excluded = _structures(item, names)
+        name = " - ".join([" + ".join(included) or "unknown", *excluded])
         made = _curve(item, volumes_cc.get(name))
         if isinstance(made, str):
             skipped.append(f"{name}: {made}")
@@ -67,6 +68,9 @@ def read_tps_dvhs(
                 mean_gy=statistics[2],
                 origin=f"DVHSequence of {root.place}",
                 scale_note="; ".join(notes),
+                includes=included,
+                excludes=excluded,
+                volume_is_ours=item.text("DVHVolumeUnits") == "PERCENT",
             )
         )
     _report("tps-dvh-skipped", skipped, root.place, findings)
@@ -81,8 +85,8 @@ def _report(code: str, texts: Sequence[str], where: str, findings: list[Finding]
         findings.append(finding(code, f"{texts[0]}{more}", where))
 
 
-def _structure(item: Item, names: Mapping[int, str]) -> str:
-    """Name the structure of a DVH; a combination reads "A + B - C"."""
+def _structures(item: Item, names: Mapping[int, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the structures that a DVH includes and those it excludes (DVHROIContributionType)."""
     included: list[str] = []
     excluded: list[str] = []
     for reference in item.items("DVHReferencedROISequence"):
@@ -90,7 +94,7 @@ def _structure(item: Item, names: Mapping[int, str]) -> str:
         name = names.get(number, f"ROI {number}") if number is not None else "ROI ?"
         is_out = reference.text("DVHROIContributionType") == "EXCLUDED"
         (excluded if is_out else included).append(name)
-    return " - ".join([" + ".join(included) or "unknown", *excluded])
+    return tuple(included), tuple(excluded)
 
 
 def _curve(

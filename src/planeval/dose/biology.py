@@ -18,6 +18,7 @@ what the variance can be, whatever the dose does between the corners.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planeval.dose.calculation import Histogram, cover_structure, gather
+from planeval.dose.calculation import Cover, Histogram, cover_structure, gather
 from planeval.dose.curve import Curve
 from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.field import DoseField
@@ -71,6 +72,15 @@ class Conversion:
         """Return doses (a number or an array) converted."""
         return gy * (1.0 + gy / (self.fractions * self.alpha_beta_gy)) / self.bed_per_gy
 
+    def back(self, gy: float) -> float:
+        """Return the physical dose that converts to a dose of at least 0.
+
+        >>> Conversion(5, 10.0, "BED").back(37.5)
+        25.0
+        """
+        whole = self.fractions * self.alpha_beta_gy
+        return whole / 2 * (math.sqrt(1.0 + 4.0 * gy * self.bed_per_gy / whole) - 1.0)
+
     def spot(self, found: HotSpot | None) -> HotSpot | None:
         """Return a point with its dose converted."""
         return None if found is None else replace(found, gy=float(self(found.gy)))
@@ -107,8 +117,10 @@ def _why_unknown(dose: Dose) -> str:
     )
 
 
-def biological_histogram(structure: Structure, dose: Dose, biology: Biology) -> Dvh:
-    """Return the DVH of a structure in BED or EQD2.
+def biological_histogram(
+    structure: Structure, dose: Dose, biology: Biology, *, covered: Cover = cover_structure
+) -> Dvh:
+    """Return the DVH of a structure in BED or EQD2; ``covered`` finds its coverage.
 
     Raises ValueError where :func:`obstacle` has a reason or alpha/beta is open.
     """
@@ -117,7 +129,7 @@ def biological_histogram(structure: Structure, dose: Dose, biology: Biology) -> 
         raise ValueError(reason or f"{biology} states no alpha/beta")
     frame = structure.stack.frame
     field = DoseField(dose, frame)
-    coverage = cover_structure(structure, field)
+    coverage = covered(structure, field)
     parts = deliveries(dose)
     conversions = tuple(
         Conversion(terms[0].fractions or 0, biology.alpha_beta_gy, biology.quantity)
@@ -192,15 +204,20 @@ def _of_one(
     between = found.between
     if between is not None and found.coldest is not None and found.hottest is not None:
         between = between.converted(convert, (found.coldest.gy, found.hottest.gy))
-    lowest, highest = found.drawn_gy
     return Histogram(
         curves,
         found.outside_cc,
         hottest=convert.spot(found.hottest),
         coldest=convert.spot(found.coldest),
         between=between,
-        drawn_gy=(convert(lowest), convert(highest)),
+        drawn_gy=_converted(found.drawn_gy, convert),
     )
+
+
+def _converted(interval: tuple[float, float], convert: Conversion) -> tuple[float, float]:
+    """An interval of doses converted; an open end stays open."""
+    low, high = (gy if math.isinf(gy) else float(convert(gy)) for gy in interval)
+    return low, high
 
 
 class _Part(DoseField):

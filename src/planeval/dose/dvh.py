@@ -72,6 +72,20 @@ class Dvh:
         self._drawn = drawn_gy
         self._widened: dict[Reference, dict[CapReading, Curve]] = {}
 
+    def under(self, reading: CapReading) -> Dvh:
+        """Return the DVH of one reading of the end caps, which then is its only one.
+
+        No cap and full caps are read from the same cells: nothing is computed again.
+        """
+        curve, outside = self._curves.get(reading), self._outside[reading]
+        return Dvh(
+            self.name,
+            dict.fromkeys(CapReading, curve) if curve else {},
+            dict.fromkeys(CapReading, outside),
+            hottest=self.hottest,
+            coldest=self.coldest,
+        )
+
     @property
     def dose_gy(self) -> Floats:
         """Rising doses of the curve; empty where no part of the structure has dose."""
@@ -101,7 +115,7 @@ class Dvh:
 
     def volume(self) -> Value:
         """Volume of the structure; its band: the end caps, and what may lie between the planes."""
-        totals = [self._total(reading) for reading in CapReading]
+        totals = [self._total(reading) for reading in self._outside]
         off = self._between.volume_cc if self._between else 0.0
         return Value.of(self.total_cc, Unit.CC, max(min(totals) - off, 0.0), max(totals) + off)
 

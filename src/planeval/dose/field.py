@@ -21,11 +21,14 @@ from planeval.geometry.grid import usual_step
 from planeval.geometry.stack import PARALLEL_TOLERANCE, PlaneFrame
 from planeval.model import Dose, DoseTerm
 
-__all__ = ["DoseField"]
+__all__ = ["DoseField", "extent", "position", "rising", "trilinear"]
 
 Floats = NDArray[Any]
 MERGE_MM = 1e-6
 """Lattice lines of two terms that lie closer than this are one line."""
+
+ON_VOXEL = 1e-9
+"""A lattice line this close to a voxel centre, in voxels, is on it: origins are rounded numbers."""
 
 OBLIQUE_REFINEMENT = 2
 """An oblique term is sampled at this many points per voxel step and axis."""
@@ -41,7 +44,7 @@ class _Aligned:
     @property
     def limits(self) -> list[tuple[float, float]]:
         """First and last mm of the field per axis (w, v, u): half a voxel beyond the centres."""
-        return [_extent(centres) for centres in self.centres]
+        return [extent(centres) for centres in self.centres]
 
     def at(self, nodes: tuple[Floats, Floats, Floats]) -> NDArray[np.float32]:
         """Field at the nodes of a lattice given by its lines (w, v, u)."""
@@ -170,11 +173,11 @@ def trilinear(term: DoseTerm, points_xyz: Floats) -> Floats:
     values: Floats = np.zeros(len(points_xyz))
     inside = np.ones(len(points_xyz), dtype=bool)
     corners, shares = [], []
-    array, axes = _rising(term)
+    array, axes = rising(term)
     for axis, along in zip(axes, (local[:, 2], local[:, 1], local[:, 0]), strict=True):
-        low, high = _extent(axis)
+        low, high = extent(axis)
         inside &= (along >= low - MERGE_MM) & (along <= high + MERGE_MM)
-        index, share = _position(axis, along)
+        index, share = position(axis, along)
         corners.append((index, np.minimum(index + 1, len(axis) - 1)))
         shares.append((1 - share, share))
     for a in (0, 1):
@@ -185,8 +188,11 @@ def trilinear(term: DoseTerm, points_xyz: Floats) -> Floats:
     return np.asarray(np.where(inside, values, np.nan))
 
 
-def _rising(term: DoseTerm) -> tuple[NDArray[Any], tuple[Floats, Floats, Floats]]:
-    """The array (k, j, i) with rising axes, and each axis' voxel centres in mm from the origin."""
+def rising(term: DoseTerm) -> tuple[NDArray[Any], tuple[Floats, Floats, Floats]]:
+    """Return the array with rising plane offsets, and the voxel centres per axis (k, j, i) in mm.
+
+    Lengths are from the origin of the grid along its normal, column and row direction.
+    """
     grid = term.grid
     offsets = np.asarray(grid.offsets_mm)
     array = term.gy
@@ -206,7 +212,7 @@ def _aligned(term: DoseTerm, frame: PlaneFrame) -> _Aligned | None:
         rotation, shift = term.to_case[:3, :3], term.to_case[:3, 3]
     origin = frame.to_plane((rotation @ np.asarray(term.grid.origin_mm) + shift)[None])[0]
     directions = frame.to_plane(term.grid.axes @ rotation.T)
-    array, (normal, column, row) = _rising(term)
+    array, (normal, column, row) = rising(term)
     # axis of the frame (u, v, w) along which each of the grid's (row, column, normal) runs
     along = np.argmax(np.abs(directions), axis=1)
     straight = np.zeros((3, 3))
@@ -231,8 +237,8 @@ def _aligned(term: DoseTerm, frame: PlaneFrame) -> _Aligned | None:
     )
 
 
-def _extent(centres: Floats) -> tuple[float, float]:
-    """First and last mm of a field along an axis: half a voxel beyond the outer centres."""
+def extent(centres: Floats) -> tuple[float, float]:
+    """Return the first and last mm of a field along an axis: half a voxel beyond the outer centres."""
     if len(centres) == 1:
         raise GeometryError("a dose of a single plane, row or column has no volume")
     return (
@@ -241,8 +247,8 @@ def _extent(centres: Floats) -> tuple[float, float]:
     )
 
 
-def _position(centres: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Lower voxel and share of the way to the next, constant beyond the outer centres."""
+def position(centres: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return the lower voxel and the share of the way to the next, constant beyond the outer centres."""
     index = np.clip(np.searchsorted(centres, at, side="right") - 1, 0, len(centres) - 2)
     share = (at - centres[index]) / (centres[index + 1] - centres[index])
     return index, np.clip(share, 0.0, 1.0)
@@ -250,13 +256,14 @@ def _position(centres: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 def _interpolate(values: NDArray[Any], axis: int, centres: Floats, lines: Floats) -> NDArray[Any]:
     """Linear interpolation along one axis of an array."""
-    index, share = _position(centres, lines)
+    index, share = position(centres, lines)
     # cut to the voxels that are needed before any arithmetic
     first, last = int(index[0]), int(index[-1]) + 1
     values = values[(slice(None),) * axis + (slice(first, last + 1),)]
     index = index - first
-    if ((share == 0) | (share == 1)).all():
-        index = index + (share == 1)
+    whole = share > 1 / 2
+    if (np.abs(share - whole) <= ON_VOXEL).all():
+        index = index + whole
         if index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
             window = slice(int(index[0]), int(index[-1]) + 1)
             return np.asarray(values[(slice(None),) * axis + (window,)])
@@ -288,13 +295,13 @@ def _divided(lines: Floats, divide: int) -> Floats:
 def _corners(term: DoseTerm) -> Floats:
     """The eight outer corners of a term's field in the case frame."""
     grid = term.grid
-    _, (normal, column, row) = _rising(term)
+    _, (normal, column, row) = rising(term)
     points = np.array(
         [
             np.asarray(grid.origin_mm) + np.array([r, c, n]) @ grid.axes
-            for r in _extent(row)
-            for c in _extent(column)
-            for n in _extent(normal)
+            for r in extent(row)
+            for c in extent(column)
+            for n in extent(normal)
         ]
     )
     if term.to_case is None:

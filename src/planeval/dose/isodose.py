@@ -25,7 +25,7 @@ from planeval.geometry.coverage import Lattice, cover
 from planeval.geometry.stack import CapReading, PlaneFrame
 from planeval.model import Dose, Structure
 
-__all__ = ["Isodose", "IsodoseMap", "IsodosePart"]
+__all__ = ["Isodose", "IsodoseMap", "IsodosePart", "share_above"]
 
 Floats = NDArray[Any]
 Ints = NDArray[Any]
@@ -128,7 +128,7 @@ class Isodose:
             layer, cell = cells.places(slice(None))
             intervals = np.array([one.interval for one in cells.doses.layers])[layer]
             label = self._label_at(lattice, intervals, cell)
-            above = cells.cc * _share_above(self.gy, cells.from_gy, cells.to_gy)
+            above = cells.cc * share_above(self.gy, cells.from_gy, cells.to_gy)
             met += np.bincount(label, weights=above, minlength=len(met))
         return {number: float(cc) for number, cc in enumerate(met.tolist()) if number and cc > 0}
 
@@ -254,7 +254,7 @@ def _shares(corners: Floats, level: float) -> tuple[Floats, Floats, Floats]:
         upper = np.array([bool(n & axis) for n in range(8)])
         square += np.square(pieces[upper].mean(axis=0) - pieces[~upper].mean(axis=0))
     half = np.sqrt(square) / 2
-    best = _share_above(level, np.maximum(mean - half, low), np.minimum(mean + half, high))
+    best = share_above(level, np.maximum(mean - half, low), np.minimum(mean + half, high))
     known = np.isfinite(mean)
     return (
         np.where(known, best, 0.0).mean(axis=(1, 2, 3)),
@@ -263,8 +263,8 @@ def _shares(corners: Floats, level: float) -> tuple[Floats, Floats, Floats]:
     )
 
 
-def _share_above(level: float, start: Floats, stop: Floats) -> Floats:
-    """Share of even spreads at or above a level."""
+def share_above(level: float, start: Floats, stop: Floats) -> Floats:
+    """Return the share of even spreads (from start to stop) at or above a level."""
     width = stop.astype(np.float64) - start
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (stop - level) / width

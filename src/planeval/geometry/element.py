@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 SAGITTA_MM = 0.02
 """Largest distance of a polygon's edge from the ellipse that it stands for."""
 
-SCALLOP_MM = 0.01
+SCALLOP_MM = 0.02
 """How much of a sum may be missing between two sections of the solid, on average."""
 
 THIN_MM = 1.0

@@ -13,8 +13,9 @@ domain's own polygons; only the ends of the result are new.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -188,8 +189,9 @@ def _cut_at(field: DistanceField, slabs: Sequence[Slab], length_mm: float) -> It
             thickness = slab.high_mm - slab.low_mm
             count = 2 * max(0, int(np.ceil((thickness / SUB_SLAB_MM - 1) / 2 - 1e-9))) + 1
             edges = np.linspace(slab.low_mm, slab.high_mm, count + 1)
+            within = cache(partial(_area_within, field, slab.area, length_mm))
             for low, high in pairwise(edges.tolist()):
-                yield from _cut_evenly(field, Slab(low, high, slab.area, slab.readings), length_mm)
+                yield from _cut_evenly(Slab(low, high, slab.area, slab.readings), within)
 
 
 def _range_in(field: DistanceField, slab: Slab) -> tuple[float, float]:
@@ -208,25 +210,24 @@ def _is_framed(field: DistanceField, area: Area) -> bool:
     return bool(u[0] <= u0 and u1 <= u[-1] and v[0] <= v0 and v1 <= v[-1])
 
 
-def _cut_evenly(field: DistanceField, slab: Slab, length_mm: float) -> Iterator[Slab]:
+def _cut_evenly(slab: Slab, within: Callable[[float], Area]) -> Iterator[Slab]:
     """Cut a slab once, or, where a level runs along the planes, in ever thinner halves.
 
     Cutting at the middle height is right where the area changes evenly from the bottom to the top.
+    ``within`` gives the part of the slab's area at a height that is kept.
     """
     low, high, thickness = slab.low_mm, slab.high_mm, slab.high_mm - slab.low_mm
     middle = (low + high) / 2
-    at_low, area, at_high = (
-        _area_within(field, slab.area, height, length_mm) for height in (low, middle, high)
-    )
+    at_low, area, at_high = within(low), within(middle), within(high)
     error_mm3 = abs((at_low.area + at_high.area) / 2 - area.area) * thickness
     if error_mm3 > UNEVEN_MM * slab.area.area and thickness > THINNEST_MM:
         for one, other in ((low, middle), (middle, high)):
-            yield from _cut_evenly(field, Slab(one, other, slab.area, slab.readings), length_mm)
+            yield from _cut_evenly(Slab(one, other, slab.area, slab.readings), within)
     elif not area.is_empty:
         yield Slab(low, high, area, slab.readings)
 
 
-def _area_within(field: DistanceField, area: Area, height_mm: float, length_mm: float) -> Area:
+def _area_within(field: DistanceField, area: Area, length_mm: float, height_mm: float) -> Area:
     """The part of an area at a height whose distance is at most the length."""
     level, owner = _level(field, height_mm, length_mm)
     u, v = field.nodes.axis(0), field.nodes.axis(1)

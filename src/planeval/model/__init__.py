@@ -1,19 +1,20 @@
 """Frozen values: what planeval knows, without behaviour from above."""
 
-from planeval.model.case import CaseData, Identity, Source, StructureSet, TpsDvh
+from planeval.model.case import CaseData, Identity, ObjectHeader, Source, StructureSet, TpsDvh
 from planeval.model.dose import Dose, DoseTerm
 from planeval.model.finding import Finding, Severity
 from planeval.model.image import Image
 from planeval.model.method import Method
 from planeval.model.metric import Biology, Metric, MetricKind
 from planeval.model.outcome import Outcome, Status, Verdict
-from planeval.model.plan import Beam, FractionGroup, Plan, Prescription, Rx
+from planeval.model.plan import Beam, BeamDose, FractionGroup, Plan, Prescription, Rx
 from planeval.model.registration import Registration
 from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
 from planeval.model.value import Value
 
 __all__ = [
     "Beam",
+    "BeamDose",
     "Biology",
     "CaseData",
     "Dose",
@@ -25,6 +26,7 @@ __all__ = [
     "Method",
     "Metric",
     "MetricKind",
+    "ObjectHeader",
     "Outcome",
     "Plan",
     "PointOfInterest",

@@ -16,7 +16,7 @@ from planeval.model.plan import Plan, Prescription
 from planeval.model.registration import Registration
 from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
 
-__all__ = ["CaseData", "Identity", "Source", "StructureSet", "TpsDvh"]
+__all__ = ["CaseData", "Identity", "ObjectHeader", "Source", "StructureSet", "TpsDvh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,38 @@ class Source:
     manufacturer: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectHeader:
+    """What an object says of itself and its relations, for checks of consistency.
+
+    ``date`` (DICOM DA) is when it was last changed: StructureSetDate, RTPlanDate, and for a dose
+    ContentDate or InstanceCreationDate; for images it is StudyDate. ``references`` are (role, uid)
+    pairs with the roles ``plan``, ``structures``, ``dose``, ``series`` and ``frame``.
+    """
+
+    kind: str
+    file: str
+    uid: str
+    label: str = ""
+    frame_uid: str = ""
+    date: str = ""
+    approval: str = ""
+    review_date: str = ""
+    references: tuple[tuple[str, str], ...] = ()
+
+    def referenced(self, role: str) -> tuple[str, ...]:
+        """Return the UIDs that the object refers to in a role."""
+        return tuple(uid for name, uid in self.references if name == role)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TpsDvh:
     """A cumulative DVH that came with the dose (DVHSequence) or a planning system's export.
 
-    ``scale_note`` says how its dose axis was read where the file contradicts itself.
+    ``scale_note`` says how its dose axis was read where the file contradicts itself. ``includes`` and
+    ``excludes`` are the structures that it is of where it is a combination of several.
+    ``volume_is_ours`` says that its volumes were percent of a volume that planeval gave;
+    ``rounding_cc`` is by how much the stated volume may be rounded.
     """
 
     structure: str
@@ -59,6 +86,10 @@ class TpsDvh:
     mean_gy: float | None = None
     origin: str = ""
     scale_note: str = ""
+    includes: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    volume_is_ours: bool = False
+    rounding_cc: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +113,7 @@ class CaseData:
 
     ``structures`` maps unique names to structures in file order. Every link between the objects is
     verified, or named in ``findings``. ``registrations`` are those that moved a dose into this frame,
-    each right to ``registration_mm``.
+    each right to ``registration_mm``. ``headers`` are of the objects used; a sum of plans has none.
     """
 
     identity: Identity
@@ -101,6 +132,7 @@ class CaseData:
     structure_set_date: str = ""
     registrations: tuple[Registration, ...] = ()
     registration_mm: float = 0.0
+    headers: tuple[ObjectHeader, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "structures", MappingProxyType(dict(self.structures)))

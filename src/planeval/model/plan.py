@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Beam", "FractionGroup", "Plan", "Prescription", "Rx"]
+__all__ = ["Beam", "BeamDose", "FractionGroup", "Plan", "Prescription", "Rx"]
 
 Point = tuple[float, float, float]
 
@@ -38,7 +38,7 @@ class Prescription:
 
     ``target`` is the structure's unique name, the site text where the plan prescribes to a SITE, or
     empty for the whole plan. ``kind`` is VOLUME, SITE or USER. ``origin`` says which object or
-    option it came from.
+    option it came from, ``reference`` is the number of its dose reference in an RTPLAN.
     """
 
     target: str
@@ -46,6 +46,7 @@ class Prescription:
     fractions: int | None
     kind: str
     origin: str
+    reference: int | None = None
 
     @property
     def fraction_gy(self) -> float | None:
@@ -55,7 +56,10 @@ class Prescription:
 
 @dataclass(frozen=True, slots=True)
 class Beam:
-    """A beam: number, name, radiation, delivery type, machine, meterset, isocentre (patient mm)."""
+    """A beam: number, name, radiation, delivery type, machine, meterset, isocentre (patient mm).
+
+    ``boli`` are the ROI numbers of its boluses, None for one that names no ROI.
+    """
 
     number: int
     name: str
@@ -65,15 +69,36 @@ class Beam:
     meterset: float | None = None
     isocentre_mm: Point | None = None
     technique: str = ""
+    boli: tuple[int | None, ...] = ()
+
+    @property
+    def delivers(self) -> bool:
+        """Whether it is there to treat: neither a set-up beam nor a portal image."""
+        return self.delivery_type in ("", "TREATMENT", "CONTINUATION")
+
+
+@dataclass(frozen=True, slots=True)
+class BeamDose:
+    """The dose of a beam in one fraction (BeamDose), at a point in patient mm where one is stated."""
+
+    beam: int
+    gy: float
+    point_mm: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FractionGroup:
-    """A fraction group: number, planned fractions, and the beam numbers it delivers."""
+    """A fraction group: number, planned fractions, and the beam numbers it delivers.
+
+    ``beam_doses`` are what it states for one fraction; ``target_doses`` are (dose reference number,
+    Gy) that it prescribes itself.
+    """
 
     number: int
     fractions: int | None
     beam_numbers: tuple[int, ...]
+    beam_doses: tuple[BeamDose, ...] = ()
+    target_doses: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

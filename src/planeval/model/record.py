@@ -12,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from planeval.model.agreement import AgreementRow
 from planeval.model.case import Identity, Source
+from planeval.model.checks import CheckRow, CheckState
 from planeval.model.finding import Finding, Severity
 from planeval.model.margins import MarginRow
 from planeval.model.method import Method
@@ -30,13 +32,18 @@ from planeval.model.rows import (
     RowKind,
     StructureMatch,
 )
+from planeval.model.spots import Beyond, SpotRow
 from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.model.value import Value
 
 __all__ = [
     "SCHEMA",
+    "AgreementRow",
     "Attention",
+    "Beyond",
     "CheckItem",
+    "CheckRow",
+    "CheckState",
     "Companion",
     "Conversion",
     "DoseSummary",
@@ -59,6 +66,7 @@ __all__ = [
     "RowKind",
     "SourceNote",
     "Spill",
+    "SpotRow",
     "StructureMatch",
     "StructureRow",
     "TargetRow",
@@ -314,8 +322,9 @@ class EvaluationRecord:
     ``summary`` is the verdict in one sentence of counts. ``rows`` are the judged and reference rows
     and groups in protocol order, ``information`` the rows that only inform; ``attention`` is
     ordered, most urgent first. ``margins`` are the margin audits in protocol order; ``targets`` the
-    targets' coverage and indices, for information. ``proposals`` are the protocols that were looked
-    at where planeval chose by itself.
+    targets' coverage and indices, for information. ``spots`` are the hot and cold spots of rows on
+    near-extremes. ``proposals`` are the protocols that were looked at where planeval chose by itself.
+    ``checks`` are what the plan was checked for, ``agreement`` the planning system's DVHs beside ours.
     """
 
     identity: Identity
@@ -340,7 +349,10 @@ class EvaluationRecord:
     provenance: Provenance
     margins: tuple[MarginRow, ...] = ()
     targets: tuple[TargetRow, ...] = ()
+    spots: tuple[SpotRow, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    checks: tuple[CheckRow, ...] = ()
+    agreement: tuple[AgreementRow, ...] = ()
     schema: str = SCHEMA
 
     def flat_rows(self) -> tuple[Row, ...]:

@@ -13,7 +13,7 @@ from planeval.model import Finding, Severity, Structure
 from planeval.model.rows import MatchKind, StructureMatch
 from planeval.protocol.organs import standard_name
 
-__all__ = ["VOLUMES_CC", "anatomy_findings", "named_organs", "objections"]
+__all__ = ["VOLUMES_CC", "anatomy_findings", "is_paired", "named_organs", "objections"]
 
 VOLUMES_CC: Mapping[str, tuple[float, float]] = {
     "Liver": (400.0, 5000.0),
@@ -92,6 +92,11 @@ def objections(
                 f"taken for {standard} and lies {abs(offset):.0f} mm {other} of the body's middle; "
                 f"a {word} organ is expected on the {word}. Check the name and the orientation",
             )
+
+
+def is_paired(standard: str) -> bool:
+    """Whether a TG-263 name is of an organ of one side, whose side can be checked."""
+    return _side(standard) != 0
 
 
 def _side(standard: str) -> int:

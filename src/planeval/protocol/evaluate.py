@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from planeval import __version__
+from planeval.agreement import agreement_findings, agreement_rows
 from planeval.case import Case
+from planeval.checks import NO_CHECKS, PlanChecks
 from planeval.errors import ProtocolError
 from planeval.metrics import grammar
 from planeval.model import Finding, Outcome, Severity, Status
@@ -22,9 +24,10 @@ from planeval.model.record import (
     UnjudgedOrgan,
 )
 from planeval.model.rows import MatchKind, Row, RowGroup, RowKind, StructureMatch
-from planeval.protocol.anatomy import anatomy_findings
+from planeval.protocol.anatomy import anatomy_findings, named_organs
 from planeval.protocol.applicability import applies, condition_text, facts_of
 from planeval.protocol.attention import attention_lines, own_targets, prescription_line
+from planeval.protocol.check_rows import check_rows
 from planeval.protocol.inventory import (
     dose_summary,
     plan_summary,
@@ -41,10 +44,11 @@ from planeval.protocol.organs import standard_name
 from planeval.protocol.reading import Protocol
 from planeval.protocol.roles import Candidate, is_helper, is_target, is_target_name
 from planeval.protocol.rowjudge import Judged, RowJudge
+from planeval.protocol.spots import spot_rows
 from planeval.protocol.target_rows import target_rows
 from planeval.protocol.verdict import verdict
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "refuse_unread"]
 
 _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
@@ -61,19 +65,21 @@ def evaluate(
     child_pugh: str | None = None,
     allow_unverified: bool = False,
     proposals: Sequence[Proposal] = (),
+    sanity: PlanChecks = NO_CHECKS,
 ) -> EvaluationRecord:
     """Return the record of a case judged by a protocol.
 
     ``mapping`` is plan name -> protocol name and wins over every other match. ``child_pugh`` is a
     class or score such as A5. ``allow_unverified`` shows what rows come to whose source nobody has
-    read; they stay out of the verdict. ``proposals`` are kept in the record.
+    read; they stay out of the verdict. ``proposals`` are kept in the record, ``sanity`` are the plan
+    checks that were made before.
 
     Raises:
         ProtocolError: the whole set is needs-check, and ``allow_unverified`` is not given.
         UnknownStructure: ``mapping`` names a structure that the plan or the protocol has not.
         ValueError: ``child_pugh`` is no class or score.
     """
-    _refuse_unread(protocol, allow_unverified)
+    refuse_unread(protocol, allow_unverified)
     data = case.data
     facts = facts_of(case.prescriptions, data.dose, child_pugh)
     matcher = Matcher(protocol.file, data, mapping)
@@ -91,9 +97,12 @@ def evaluate(
     judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
     rows = tuple(one.item for one in judged if one.item.kind is not RowKind.INFORMATION)
     information = tuple(one.item for one in judged if one.item.kind is RowKind.INFORMATION)
+    agreement = agreement_rows(case, _levels((*rows, *information)))
     findings = (
         *case.findings,
+        *agreement_findings(agreement),
         *_derived_findings(matcher, measurer, judge),
+        *sanity.findings,
         *anatomy_findings(case.structures, matcher.matches()),
     )
     summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
@@ -103,6 +112,10 @@ def evaluate(
     counted = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
     counted += [row.outcome.status for row in margins if row.is_counted]
     counts = _counts(judged, margins)
+    target_lines = tuple(_target_lines(case, measurer, prescriptions, targets=targets))
+    named = named_organs(case.structures, matcher.matches())
+    checks = check_rows(named, findings, prescriptions=prescriptions, lines=target_lines)
+    options = _options(mapping, child_pugh, allow_unverified=allow_unverified, sanity=sanity)
     return EvaluationRecord(
         identity=data.identity,
         plans=tuple(plan_summary(plan) for plan in data.plans),
@@ -115,11 +128,7 @@ def evaluate(
         summary=_summary(counts),
         counts=counts,
         attention=attention_lines(
-            rows,
-            findings,
-            protocol=summary,
-            prescriptions=_target_lines(case, measurer, prescriptions, targets=targets),
-            margins=margins,
+            rows, findings, protocol=summary, prescriptions=target_lines, margins=margins
         ),
         proposals=tuple(proposals),
         rows=rows,
@@ -132,13 +141,24 @@ def evaluate(
         findings=findings,
         margins=margins,
         targets=target_rows(case, measurer, targets),
-        provenance=provenance(
-            case, protocol.sha256, __version__, _options(mapping, child_pugh, allow_unverified)
-        ),
+        checks=(*checks, *sanity.rows),
+        agreement=agreement,
+        spots=spot_rows(case, measurer, [*_leaves(rows), *_leaves(information)], targets),
+        provenance=provenance(case, protocol.sha256, __version__, options),
     )
 
 
-def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
+def _levels(items: Sequence[Row | RowGroup]) -> dict[str, list[float]]:
+    """Return the doses of the limits by structure: where V is compared with another system's."""
+    found: dict[str, list[float]] = {}
+    for row in _leaves(items):
+        for mark in row.marks:
+            if mark.dose_gy > 0 and mark.dose_gy not in found.setdefault(mark.structure, []):
+                found[mark.structure].append(mark.dose_gy)
+    return found
+
+
+def refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
     """Raise ProtocolError for a set whose numbers nobody has read in a source."""
     if protocol.file.review.status == "needs-check" and not allow_unverified:
         raise ProtocolError(
@@ -148,7 +168,11 @@ def _refuse_unread(protocol: Protocol, allow_unverified: bool) -> None:
 
 
 def _options(
-    mapping: Mapping[str, str] | None, child_pugh: str | None, allow_unverified: bool
+    mapping: Mapping[str, str] | None,
+    child_pugh: str | None,
+    *,
+    allow_unverified: bool,
+    sanity: PlanChecks,
 ) -> list[tuple[str, str]]:
     """Return the user's choices that the outcome depends on."""
     options = [("map", f"{plan}={name}") for plan, name in sorted((mapping or {}).items())]
@@ -156,6 +180,8 @@ def _options(
         options.append(("child-pugh", child_pugh))
     if allow_unverified:
         options.append(("allow-unverified", "yes"))
+    if sanity.read_hu:
+        options.append(("check-hu", "yes"))
     return options
 
 

@@ -9,7 +9,7 @@ from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.metrics.dose_volume import needs_prescription
 from planeval.model import Metric, MetricKind, Prescription, Structure, Value
-from planeval.model.rows import LimitMark
+from planeval.model.rows import LimitMark, StructureMatch
 from planeval.protocol.judge import Comparison
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.organs import fold
@@ -34,6 +34,12 @@ class Measurer:
         self._matcher = matcher
         self._solids: dict[str, Structure | str] = {}
 
+    def with_case(self, case: Case) -> Measurer:
+        """Return a measurer of the same structures in another dose; none is built again."""
+        other = Measurer(case, self._matcher)
+        other._solids = self._solids
+        return other
+
     def solid(self, found: Found) -> Structure | str:
         """Return the structure of a match, or the reason why there is none."""
         if found.expression is None:
@@ -42,6 +48,17 @@ class Measurer:
         if text not in self._solids:
             self._solids[text] = self._build(found.expression, found.match.protocol_name)
         return self._solids[text]
+
+    def found_solid(self, match: StructureMatch) -> Structure | None:
+        """Return the structure that was measured for a match, None where there was none."""
+        if not match.is_found:
+            return None
+        solid = self._solids.get(match.expression or str(Name(match.plan_names[0])))
+        return solid if isinstance(solid, Structure) else None
+
+    def solids(self) -> tuple[Structure, ...]:
+        """Return every structure that was asked for so far and has a solid."""
+        return tuple(each for each in self._solids.values() if isinstance(each, Structure))
 
     def _build(self, expression: Expr, name: str) -> Structure | str:
         unusable = self._case.data.unusable

@@ -14,7 +14,7 @@ from planeval.model.targets import Spill, TargetRow, TargetValue
 from planeval.protocol.measuring import Choice, Measurer
 from planeval.protocol.naming import Found
 
-__all__ = ["target_rows"]
+__all__ = ["target_prescription", "target_rows"]
 
 SMALL_CC = 2.0
 """ICRU 91: below this volume 35 mm3 take the place of 2 % and 98 % of the volume."""
@@ -38,9 +38,7 @@ def target_rows(case: Case, measurer: Measurer, names: Sequence[str]) -> tuple[T
 
 
 def _row(case: Case, measurer: Measurer, target: Structure, outer: Structure) -> TargetRow:
-    choice = _choice(measurer, target)
-    if choice.rx is None and outer is not target:
-        choice = _choice(measurer, outer)
+    choice = target_prescription(measurer, target, outer)
     is_own = outer is target
 
     def values(texts: Sequence[str]) -> tuple[TargetValue, ...]:
@@ -60,6 +58,12 @@ def _row(case: Case, measurer: Measurer, target: Structure, outer: Structure) ->
         indices=values(_INDICES) if is_own else (),
         spills=_spills(case, target, choice.rx) if is_own else (),
     )
+
+
+def target_prescription(measurer: Measurer, target: Structure, outer: Structure) -> Choice:
+    """Return the prescription of a target: its own, else that of the target it is nested in."""
+    choice = _choice(measurer, target)
+    return choice if choice.rx is not None or outer is target else _choice(measurer, outer)
 
 
 def _choice(measurer: Measurer, target: Structure) -> Choice:

@@ -1,7 +1,10 @@
+from . import comparison_table as comparison_table
 from . import curves as curves
 from . import dose_table as dose_table
+from . import fault_table as fault_table
 from . import folder_table as folder_table
 from . import html as html
+from . import robustness_table as robustness_table
 from . import tables as tables
 from . import target_picture as target_picture
 from . import target_table as target_table

@@ -25,6 +25,7 @@ __all__ = [
     "margin_cell",
     "number_text",
     "plain_number",
+    "signed_cell",
     "status_cell",
     "value_cell",
 ]
@@ -134,6 +135,19 @@ def margin_cell(margin: Margin | None) -> str:
     small = 0 < abs(margin.percent) < 0.05
     percent = f"{margin.percent:.1g}" if small else f"{margin.percent:.1f}"
     return f"{text} ({_signed(percent.replace('-', MINUS))} %)"
+
+
+def signed_cell(difference: Value) -> str:
+    """Return a difference with its sign and unit, ≈ 0 where no digit of it shows, a dash without one.
+
+    >>> signed_cell(Value.of(-1.5, Unit.GY)), signed_cell(Value.undefined("no dose", Unit.GY))
+    ('−1.50 Gy', '—')
+    """
+    if difference.number is None:
+        return DASH
+    small = 0 < abs(difference.number) < 0.5 * 10**-SHOWN_DECIMALS
+    text = "≈ 0" if small else _signed(number_text(difference.number))
+    return f"{text} {_unit_text(difference.unit)}".rstrip()
 
 
 def _signed(text: str) -> str:

@@ -1,10 +1,13 @@
-"""The DVH chart: curves on shared doses for an interactive chart, and the same as vectors."""
+"""The DVH chart: curves on shared doses for an interactive chart, and the same as vectors.
+
+A chart shows one plan, or several: then the colour is the structure and the line pattern the plan.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,17 @@ from planeval.report.colours import DASHES, Ink, ink
 from planeval.report.curves import Curve, largest_dose, volume_percent_at
 from planeval.report.text import visible
 
-__all__ = ["Chart", "ChartLine", "Mark", "Tick", "chart_data", "chart_of"]
+__all__ = [
+    "Chart",
+    "ChartLine",
+    "ChartPlan",
+    "ChartStructure",
+    "CurveSet",
+    "Mark",
+    "Tick",
+    "chart_data",
+    "chart_of",
+]
 
 Floats = NDArray[np.float64]
 
@@ -58,11 +71,42 @@ class Mark:
     y: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveSet:
+    """The curves of another plan (or another calculation), drawn over the first in one pattern.
+
+    ``short`` stands beside numbers, ``label`` in the legend.
+    """
+
+    short: str
+    label: str
+    curves: tuple[Curve, ...]
+    dash: tuple[int, ...]
+    shown: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPlan:
+    """A plan in the legend: its name, its line pattern, whether it starts shown, what to know of it."""
+
+    short: str
+    label: str
+    dash: tuple[int, ...]
+    shown: bool
+    note: str
+
+
 @dataclass(frozen=True, slots=True)
 class ChartLine:
-    """A curve of the chart; ``path`` is its static form, ``percents`` are V at the shared doses."""
+    """A curve of the chart; ``path`` is its static form, ``percents`` are V at the shared doses.
+
+    ``plan`` and ``structure`` are its places in the chart's plans and structures.
+    """
 
     name: str
+    plan: int
+    structure: int
     ink: Ink
     dash: tuple[int, ...]
     width: float
@@ -77,9 +121,20 @@ class ChartLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ChartStructure:
+    """A structure in the legend, with the numbers of its lines; the first is drawn beside its name."""
+
+    name: str
+    lines: tuple[int, ...]
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """The DVH chart. ``rx_gy`` is what 100 % on the upper axis stands for, None without."""
 
+    plans: tuple[ChartPlan, ...]
+    structures: tuple[ChartStructure, ...]
     lines: tuple[ChartLine, ...]
     doses_gy: tuple[float, ...]
     x_ticks: tuple[Tick, ...]
@@ -93,22 +148,35 @@ class Chart:
     height: float = HEIGHT
 
 
-def chart_of(curves: Sequence[Curve], record: EvaluationRecord) -> Chart | None:
-    """Return the chart of these curves with the limits of the record; None without a curve."""
-    highest = largest_dose(curves)
+def chart_of(
+    curves: Sequence[Curve],
+    record: EvaluationRecord,
+    others: Sequence[CurveSet] = (),
+    *,
+    label: tuple[str, str] = ("", "this plan"),
+) -> Chart | None:
+    """Return the chart of these curves with the limits of the record; None without a curve.
+
+    ``others`` are drawn over them. Where some of those show from the start, a line's pattern says the
+    plan, and the curves of the first plan, which ``label`` names (short and in full), are solid.
+    """
+    highest = largest_dose([*curves, *(curve for each in others for curve in each.curves)])
     if not curves or highest <= 0:
         return None
     marks = _marks(record, {curve.name for curve in curves})
     end, step = _dose_axis(highest, [mark.dose_gy for each in marks.values() for mark, _ in each])
     doses = np.linspace(0.0, end, POINTS)
-    everything = not any(curve.starts_visible for curve in curves)
-    turns = iter(range(len(curves)))
-    lines = tuple(
-        _line(curve, doses, marks.get(curve.name, []), _dash(curve, turns), everything)
-        for curve in curves
-    )
+    lines = _Lines(curves, others, doses, marks).made()
     rx = max((each.total_gy for each in record.prescriptions), default=None)
     return Chart(
+        (
+            ChartPlan(*label, (), True, ""),
+            *(
+                ChartPlan(each.short, each.label, each.dash, each.shown, each.note)
+                for each in others
+            ),
+        ),
+        _structures(lines),
         lines,
         tuple(np.round(doses, 4).tolist()),
         tuple(
@@ -123,20 +191,96 @@ def chart_of(curves: Sequence[Curve], record: EvaluationRecord) -> Chart | None:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lines:
+    """What the lines of a chart are made from."""
+
+    curves: Sequence[Curve]
+    others: Sequence[CurveSet]
+    doses: Floats
+    marks: dict[str, list[tuple[LimitMark, str]]]
+
+    def made(self) -> tuple[ChartLine, ...]:
+        """Return the lines of all plans, plan by plan."""
+        everything = not any(curve.starts_visible for curve in self.curves)
+        first = {curve.name: curve for curve in self.curves}
+        names = dict.fromkeys([*first, *(c.name for each in self.others for c in each.curves)])
+        places = {name: place for place, name in enumerate(names)}
+        by_plan = any(each.shown for each in self.others)
+        turns = iter(range(len(self.curves)))
+        lines = [
+            self._line(
+                curve, (0, places[curve.name]), () if by_plan else _dash(curve, turns),
+                everything or curve.starts_visible,
+            )
+            for curve in self.curves
+        ]  # fmt: skip
+        for number, each in enumerate(self.others, start=1):
+            for curve in each.curves:
+                base = first.get(curve.name)
+                starts = each.shown and base is not None and (everything or base.starts_visible)
+                look = curve if base is None else replace(curve, colour=base.colour, type=base.type)
+                lines.append(self._line(look, (number, places[curve.name]), each.dash, starts))
+        return tuple(lines)
+
+    def _line(
+        self, curve: Curve, place: tuple[int, int], dash: tuple[int, ...], shown: bool
+    ) -> ChartLine:
+        doses = self.doses
+        percents = volume_percent_at(curve, doses)
+        marks = [] if place[0] else self.marks.get(curve.name, [])
+        end = float(doses[-1])
+        return ChartLine(
+            curve.name,
+            *place,
+            ink(curve.colour),
+            dash,
+            2.6 if curve.is_target else 1.5,
+            _path(doses, percents, curve),
+            tuple(np.round(percents, 3).tolist()),
+            curve.total_cc,
+            curve.outside_cc,
+            curve.is_target,
+            shown,
+            curve.judged,
+            tuple(_mark(mark, text, curve, end) for mark, text in marks if mark.dose_gy <= end),
+        )
+
+
+def _structures(lines: Sequence[ChartLine]) -> tuple[ChartStructure, ...]:
+    """Return one entry a structure; it starts as its first line does."""
+    by_place: dict[int, list[int]] = {}
+    for number, line in enumerate(lines):
+        by_place.setdefault(line.structure, []).append(number)
+    return tuple(
+        ChartStructure(lines[found[0]].name, tuple(found), lines[found[0]].shown)
+        for _, found in sorted(by_place.items())
+    )
+
+
 def chart_data(chart: Chart) -> dict[str, Any]:
     """Return what the interactive chart needs, as plain data; names are made visible text."""
     return {
         "doses": chart.doses_gy,
         "rx": chart.rx_gy,
         "rxText": chart.rx_text,
+        "plans": [
+            {"label": visible(plan.label, LONGEST_NAME), "shown": plan.shown}
+            for plan in chart.plans
+        ],
+        "structures": [
+            {"name": visible(each.name, LONGEST_NAME), "shown": each.shown}
+            for each in chart.structures
+        ],
         "series": [
             {
                 "name": visible(line.name, LONGEST_NAME),
+                "plan": line.plan,
+                "structure": line.structure,
                 "light": line.ink.light,
                 "dark": line.ink.dark,
                 "dash": line.dash,
                 "width": line.width,
-                "shown": line.shown,
                 "target": line.is_target,
                 "judged": line.judged,
                 "cc": float(f"{line.total_cc:.9g}"),
@@ -180,34 +324,9 @@ def _percent_ticks(rx_gy: float | None, end: float) -> tuple[Tick, ...]:
     )
 
 
-def _dash(curve: Curve, turns: Any) -> tuple[int, ...]:
+def _dash(curve: Curve, turns: Iterator[int]) -> tuple[int, ...]:
     """Targets are solid; the others take the patterns in turn."""
     return () if curve.is_target else DASHES[next(turns) % len(DASHES)]
-
-
-def _line(
-    curve: Curve,
-    doses: Floats,
-    marks: Sequence[tuple[LimitMark, str]],
-    dash: tuple[int, ...],
-    everything: bool,
-) -> ChartLine:
-    percents = volume_percent_at(curve, doses)
-    end = float(doses[-1])
-    return ChartLine(
-        curve.name,
-        ink(curve.colour),
-        dash,
-        2.6 if curve.is_target else 1.5,
-        _path(doses, percents, curve),
-        tuple(np.round(percents, 3).tolist()),
-        curve.total_cc,
-        curve.outside_cc,
-        curve.is_target,
-        everything or curve.starts_visible,
-        curve.judged,
-        tuple(_mark(mark, text, curve, end) for mark, text in marks if mark.dose_gy <= end),
-    )
 
 
 def _path(doses: Floats, percents: Floats, curve: Curve) -> str:

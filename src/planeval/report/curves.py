@@ -7,7 +7,7 @@ are read from it by the straight lines between its nodes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,15 @@ from planeval.case import Case
 from planeval.errors import PlanevalError
 from planeval.model.record import EvaluationRecord
 
-__all__ = ["Curve", "curves_of", "is_target", "largest_dose", "thinned", "volume_percent_at"]
+__all__ = [
+    "Curve",
+    "curve_of",
+    "curves_of",
+    "is_target",
+    "largest_dose",
+    "thinned",
+    "volume_percent_at",
+]
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +55,10 @@ class Curve:
     def is_target(self) -> bool:
         """Whether it is a target volume."""
         return is_target(self.name, self.type)
+
+    def named(self, name: str) -> Curve:
+        """Return the same curve under another name."""
+        return replace(self, name=name)
 
     @property
     def starts_visible(self) -> bool:
@@ -79,12 +91,12 @@ def curves_of(case: Case, record: EvaluationRecord) -> tuple[Curve, ...]:
     )
     names = dict.fromkeys([*case.structures, *judged])
     return tuple(
-        curve for name in names if (curve := _curve(case, name, name in judged)) is not None
+        curve for name in names if (curve := curve_of(case, name, name in judged)) is not None
     )
 
 
-def _curve(case: Case, name: str, judged: bool) -> Curve | None:
-    """Return the curve of one structure, None where it has none."""
+def curve_of(case: Case, name: str, judged: bool) -> Curve | None:
+    """Return the curve of one structure or expression, None where it has none."""
     try:
         structure = case.structure(name)
         dvh = case.dvh(structure)

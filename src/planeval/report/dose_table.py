@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from planeval.agreement import agreement_findings, agreement_rows
 from planeval.case import Case
 from planeval.dose.dvh import Dvh
 from planeval.metrics import grammar
 from planeval.model import Finding, Metric, Structure, Value
+from planeval.model.agreement import AgreementRow
 from planeval.model.plain import json_text, plain
+from planeval.report.agreement import agreement_table
 from planeval.report.cells import plain_number
 from planeval.report.curves import Curve
 from planeval.report.tables import dvh_csv
@@ -44,6 +47,7 @@ class DoseTable:
     values: tuple[tuple[Value, ...], ...]
     findings: tuple[Finding, ...]
     unusable: tuple[tuple[str, str], ...]
+    agreement: tuple[AgreementRow, ...] = ()
 
     def terminal(self) -> RenderableType:
         """Return the table for a terminal."""
@@ -63,6 +67,8 @@ class DoseTable:
             )
         for name, reason in self.unusable:
             parts.append(Text(f"{visible(name, 64)}: no DVH: {visible(reason)}", style="dim"))
+        if self.agreement:
+            parts.append(agreement_table(self.agreement))
         parts.append(finding_lines(self.findings))
         return Group(*parts)
 
@@ -114,6 +120,7 @@ class DoseTable:
                 ],
                 "without_dvh": dict(self.unusable),
                 "findings": self.findings,
+                "agreement": self.agreement,
             }
         )
 
@@ -126,6 +133,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
     asked = tuple(grammar.parse(text) for text in dict.fromkeys([*STANDARD_METRICS, *metrics]))
     structures = tuple(case.structure(name) for name in names) or tuple(case.structures.values())
     dvhs = case.dvhs(structures)
+    agreement = agreement_rows(case, names={one.name for one in structures} if names else None)
     return DoseTable(
         case.patient_id,
         case.data.identity.patient_name,
@@ -134,6 +142,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
         dvhs,
         asked,
         tuple(tuple(case.metric(metric, one) for metric in asked) for one in structures),
-        case.findings,
+        (*case.findings, *agreement_findings(agreement)),
         () if names else tuple((one.name, one.reason) for one in case.data.unusable.values()),
+        agreement,
     )

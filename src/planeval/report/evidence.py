@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from planeval.model import Value
 from planeval.model.record import EvaluationRecord, ProtocolSummary
+from planeval.report.agreement import agreement_blocks
 from planeval.report.blocks import (
     Block,
     Bullets,
@@ -18,7 +19,8 @@ from planeval.report.blocks import (
     Signatures,
     Table,
 )
-from planeval.report.cells import DASH, number_text, value_cell
+from planeval.report.cells import DASH, value_cell
+from planeval.report.checks import check_blocks
 from planeval.report.document import information_matrices
 from planeval.report.target_blocks import target_blocks
 from planeval.report.text import date_text, prose, visible
@@ -42,8 +44,9 @@ def evidence_blocks(record: EvaluationRecord, say: Words, *, digest: str) -> Ite
     yield from _information(record, say)
     yield from _structures(record, say)
     yield from _points(record, say)
-    yield from _tps(record, say)
+    yield from agreement_blocks(record, say)
     yield from _matches(record, say)
+    yield from check_blocks(record, say)
     yield from _findings(record, say)
     yield Heading(say("How the numbers were made"))
     yield Bullets(tuple(Cell(each) for each in method_sentences(record.provenance.method)))
@@ -119,28 +122,6 @@ def _points(record: EvaluationRecord, say: Words) -> Iterator[Block]:
         place = ", ".join(f"{part:.1f}" for part in point.position_mm)
         cells = (Cell(_name(point.name), strong=True), Cell(_name(point.kind)), Cell(place))
         rows.append(Row((*cells, Cell(str(dose), (dose.reason,) if dose.reason else ()))))
-    yield Table(columns, tuple(rows))
-
-
-def _tps(record: EvaluationRecord, say: Words) -> Iterator[Block]:
-    if not record.tps:
-        return
-    yield Heading(say("Beside the planning system's own DVH"), 2)
-    numbers = ("Volume, cc", "Min, Gy", "Mean, Gy", "Max, Gy")
-    columns = (Column(say("Structure"), 1.6), *(Column(say(text), 1.4, True) for text in numbers))
-    rows = []
-    for row in record.tps:
-        pairs = (
-            (row.volume_cc, row.volume),
-            (row.minimum_gy, row.minimum),
-            (row.mean_gy, row.mean),
-            (row.maximum_gy, row.maximum),
-        )
-        cells = [
-            Cell(f"{DASH if theirs is None else number_text(theirs)} / {value_cell(ours).text}")
-            for theirs, ours in pairs
-        ]
-        rows.append(Row((Cell(_name(row.structure), strong=True), *cells)))
     yield Table(columns, tuple(rows))
 
 

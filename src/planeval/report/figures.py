@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 from planeval.report.chart import Chart, ChartLine
 from planeval.report.slices import SlicePicture
 
-__all__ = ["GROUND", "dvh_svg", "slice_svg", "swatch_svg"]
+__all__ = ["GROUND", "dvh_svg", "slice_svg", "spot_svg", "swatch_svg"]
 
 GROUND = "#2b2b2b"
 """Behind a slice: the grey of a picture without CT."""
@@ -69,6 +69,22 @@ def slice_svg(picture: SlicePicture) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="0 0 {width:.1f} {height:.1f}">{body}</svg>'
+    )
+
+
+def spot_svg(picture: SlicePicture) -> str:
+    """Return one slice with a ring around the place where the other planes would cut it."""
+    width, height = picture.plane.width_mm, picture.plane.height_mm
+    x, y = picture.cross
+    ring = (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{0.035 * width:.1f}" fill="none" stroke="{{}}" '
+        f'stroke-width="{{}}"/>'
+    )
+    body = "".join(_picture_parts(picture, width, height))
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {width:.1f} {height:.1f}">{body}{ring.format("#000000", 1.6)}'
+        f"{ring.format('#ffffff', 0.8)}</svg>"
     )
 
 

@@ -72,4 +72,4 @@ def folder_json(inventory: Inventory) -> str:
 
 
 def _plan_findings(inventory: Inventory) -> list[Finding]:
-    return [finding for plan in inventory.plans for finding in plan.entry.findings]
+    return [finding for plan in inventory.plans for finding in plan.findings()]

@@ -1,30 +1,26 @@
 """The HTML report: one self-contained file that opens offline and asks the network for nothing.
 
-Safety: every text goes through :func:`planeval.report.text.visible` and then through HTML escaping,
-in one place (the environment's ``finalize`` and ``autoescape``); data for the scripts is JSON in an
-element that is never run; the content security policy allows the two inline scripts by their hashes
-and nothing from anywhere else.
+How it is kept safe stands in :mod:`planeval.report.page`.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup, escape
+from typing import Any
 
 from planeval.case import Case
-from planeval.errors import ReportError
 from planeval.model.record import EvaluationRecord
-from planeval.model.rows import RowKind
-from planeval.report.cells import number_text, status_cell, value_cell
+from planeval.report.agreement import (
+    HEADS,
+    LEGEND,
+    agreement_lines,
+    agreement_rules,
+    agreement_summary,
+)
 from planeval.report.chart import Chart, chart_data, chart_of
-from planeval.report.colours import ink
+from planeval.report.checks import check_lines, check_summary
 from planeval.report.curves import Curve, curves_of
 from planeval.report.document import (
     anchors,
@@ -33,28 +29,28 @@ from planeval.report.document import (
     summary_text,
     unjudged_by_reason,
 )
-from planeval.report.labels import labels
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
+from planeval.report.overlays import overlays_of
+from planeval.report.page import LONGEST_NAME, css_text, inert_json, render_page, write_page
 from planeval.report.slices import Slices, outlined_names, slices_of
+from planeval.report.spots import SPOT_NOTE, spot_pictures, spot_views
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
-from planeval.report.text import date_text, person_name, prose, script_json, visible
+from planeval.report.text import visible
+from planeval.report.viewer import Viewer, viewer_data, viewer_of
 from planeval.report.wording import (
     DISCLAIMER,
-    KIND_WORDS,
-    ORIGIN_WORDS,
-    PURPOSE_WORDS,
     SEVERITY_ORDER,
-    STATUS_WORDS,
     VERDICT_WORDS,
     method_sentences,
 )
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+__all__ = ["SLICES", "render_html", "write_html"]
 
-__all__ = ["render_html", "write_html"]
+SCRIPTS = ("uplot/uPlot.iife.min.js", "page.js", "dvh.js")
+VIEWER_SCRIPTS = ("cuts.js", "viewer.js")
 
-LONGEST_NAME = 64
+SLICES = ("key", "all")
+"""Which slices a report holds: the three pictures, or all of them to scroll through as well."""
 
 
 def render_html(
@@ -62,31 +58,42 @@ def render_html(
     case: Case | None = None,
     *,
     curves: Sequence[Curve] | None = None,
+    reference: Case | None = None,
+    slices: str = "key",
     date: str = "",
     language: str = "en",
 ) -> str:
     """Return the report as one HTML document; the same arguments give the same text.
 
-    Without a ``case`` there are no slices, and no DVH unless ``curves`` are given. ``date`` is
-    printed as it is, so it should say what it is ("plan date 2025-03-14"): no clock is read here.
+    Without a ``case`` there are no slices, and no DVH unless ``curves`` are given. The curves of a
+    ``reference`` plan are drawn dashed over those of the case. With ``slices`` "all" the page holds
+    every slice to scroll through, else three pictures. ``date`` is printed as it is, so it
+    should say what it is ("plan date 2025-03-14"): no clock is read here.
+
+    Raises ValueError for other ``slices`` or languages than there are.
     """
+    if slices not in SLICES:
+        raise ValueError(f"slices {slices!r}: there are {', '.join(SLICES)}")
     if curves is None:
         curves = curves_of(case, record) if case else ()
-    chart = chart_of(curves, record)
-    slices = slices_of(case, record, outlined_names(curves, case)) if case else None
-    scripts = [_static("uplot/uPlot.iife.min.js"), _static("report.js")]
-    template = _environment(language).get_template("report.html.j2")
-    return template.render(
+    chart = chart_of(curves, record, overlays_of(case, curves, reference))
+    outlined = outlined_names(curves, case)
+    pictures = slices_of(case, record, outlined) if case else None
+    viewer = viewer_of(case, record, outlined) if case and slices == "all" else None
+    facts = {
         **_facts(record),
-        **_pictures(chart, slices, margin_views(record, case), case),
-        language=language,
-        scripts=[Markup(script) for script in scripts],
-        policy=_policy(scripts),
-        style=Markup(_static("uplot/uPlot.min.css") + _static("report.css")),
-        page_text=_css_text(f"planeval {record.provenance.planeval_version} · {_subject(record)}"),
-        uplot_licence=_static("uplot/LICENSE"),
-        date=date,
-    )
+        **_pictures(chart, pictures, margin_views(record, case), case),
+        **_scrollable(viewer),
+        "spots": spot_views(record),
+        "spot_pictures": spot_pictures(record, case),
+        "spot_note": SPOT_NOTE,
+        "page_text": css_text(
+            f"planeval {record.provenance.planeval_version} · {_subject(record)}"
+        ),
+        "date": date,
+    }
+    scripts = (*SCRIPTS, *(VIEWER_SCRIPTS if viewer else ()))
+    return render_page("report.html.j2", scripts, facts, language=language)
 
 
 def write_html(
@@ -95,6 +102,8 @@ def write_html(
     case: Case | None = None,
     *,
     curves: Sequence[Curve] | None = None,
+    reference: Case | None = None,
+    slices: str = "key",
     date: str = "",
     language: str = "en",
 ) -> None:
@@ -102,22 +111,26 @@ def write_html(
 
     Raises :class:`~planeval.errors.ReportError` where the file cannot be written.
     """
-    content = render_html(record, case, curves=curves, date=date, language=language).encode("utf-8")
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise ReportError(
-            f"the report {path.name!r} cannot be written: {error.strerror}; "
-            "choose a folder that exists and can be written"
-        ) from error
+    text = render_html(
+        record,
+        case,
+        curves=curves,
+        reference=reference,
+        slices=slices,
+        date=date,
+        language=language,
+    )
+    write_page(path, text)
 
 
 def _facts(record: EvaluationRecord) -> dict[str, Any]:
     """Return what the pages say of the record."""
+    verdict = VERDICT_WORDS[record.verdict]
+    patient = visible(record.identity.patient_id, LONGEST_NAME)
     return {
         "record": record,
+        "version": record.provenance.planeval_version,
+        "title": f"{patient} · {record.protocol.id} · {verdict.word}",
         "sections": constraint_sections(record),
         "matrices": information_matrices(record),
         "anchors": anchors(record),
@@ -125,11 +138,18 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
             note.key: f"source-{number}"
             for number, note in enumerate(record.protocol.sources, start=1)
         },
-        "verdict": VERDICT_WORDS[record.verdict],
+        "verdict": verdict,
         "summary": summary_text(record),
         "unjudged": unjudged_by_reason(record),
         "target_tables": target_tables(record),
         "index_definitions": INDEX_DEFINITIONS,
+        "agreement": agreement_lines(record.agreement),
+        "agreement_summary": agreement_summary(record),
+        "agreement_heads": HEADS,
+        "agreement_legend": LEGEND,
+        "agreement_rules": agreement_rules(record),
+        "checks": check_lines(record),
+        "check_summary": check_summary(record),
         "findings": sorted(record.findings, key=lambda each: SEVERITY_ORDER[each.severity]),
         "method": method_sentences(record.provenance.method),
         "digest": hashlib.sha256(record.to_json().encode("utf-8")).hexdigest(),
@@ -145,7 +165,7 @@ def _pictures(
 ) -> dict[str, Any]:
     return {
         "chart": chart,
-        "chart_json": Markup(script_json(chart_data(chart))) if chart else "",
+        "chart_json": inert_json(chart_data(chart)) if chart else "",
         "slices": slices,
         "layer_of": {
             line.name: str(number) for number, line in enumerate(slices.outlined if slices else ())
@@ -156,72 +176,17 @@ def _pictures(
     }
 
 
+def _scrollable(viewer: Viewer | None) -> dict[str, Any]:
+    jumps = viewer.jumps if viewer else ()
+    return {
+        "viewer": viewer,
+        "viewer_json": inert_json(viewer_data(viewer)) if viewer else "",
+        "jump_of": {jump.row_id: number for number, jump in enumerate(jumps) if jump.row_id},
+    }
+
+
 def _subject(record: EvaluationRecord) -> str:
     """Return who and what a page is about, for its foot."""
     plans = ", ".join(plan.label for plan in record.plans)
     patient = visible(record.identity.patient_id, LONGEST_NAME)
     return f"ID {patient} · {visible(plans, LONGEST_NAME)} · protocol {record.protocol.id}"
-
-
-def _static(name: str) -> str:
-    """Return a file that ships with the report."""
-    found = resources.files("planeval.report").joinpath("static", name)
-    return found.read_text(encoding="utf-8").replace("\r\n", "\n")
-
-
-def _policy(scripts: Iterable[str]) -> str:
-    """Return the content security policy that allows exactly these inline scripts."""
-    hashes = " ".join(
-        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-        for text in scripts
-    )
-    return (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _css_text(text: str) -> Markup:
-    """Return text as a CSS string: everything but letters, digits and blanks is escaped."""
-    safe = re.sub(r"[^A-Za-z0-9 ]", lambda found: f"\\{ord(found[0]):x} ", visible(text))
-    return Markup(f'"{safe}"')
-
-
-def _shown(item: object) -> object:
-    """Make text visible before it is escaped; what is already markup passes."""
-    if item is None:
-        return ""
-    return visible(item) if isinstance(item, str) and not isinstance(item, Markup) else item
-
-
-def _environment(language: str) -> Environment:
-    """Return the template environment of a language: everything escaped, nothing undefined."""
-    import jinja2  # noqa: PLC0415 - loads where it is used
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("planeval.report"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "cell": value_cell,
-        "date": date_text,
-        "ink": ink,
-        "lines": lambda text: Markup(escape(text)),
-        "kind": lambda kind: KIND_WORDS[RowKind(kind)],
-        "name": lambda text: visible(text, LONGEST_NAME),
-        "number": number_text,
-        "person": person_name,
-        "prose": prose,
-        "short": lambda uid: visible(uid, LONGEST_NAME)[-8:],
-        "visible": visible,
-        "origin": lambda origin: ORIGIN_WORDS.get(origin, origin),
-        "purpose": lambda purpose: PURPOSE_WORDS.get(purpose, purpose),
-        "say": labels(language),
-        "status": status_cell,
-        "status_word": lambda status: STATUS_WORDS[status],
-    }
-    return environment

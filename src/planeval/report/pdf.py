@@ -35,6 +35,7 @@ from planeval.report.figures import GROUND, dvh_svg, slice_svg, swatch_svg
 from planeval.report.labels import labels
 from planeval.report.pages import Words, page_of
 from planeval.report.slices import Slices, outlined_names, slices_of
+from planeval.report.spots import spot_blocks
 from planeval.report.text import visible
 
 __all__ = ["PAPERS", "render_pdf", "write_pdf"]
@@ -85,7 +86,11 @@ def render_pdf(
     when, label = _date(record)
     curves = curves_of(case, record) if case else ()
     say = labels(language)
-    pictures = [*_dvh(curves, record, say), *_slices(case, record, curves, say)]
+    pictures = [
+        *spot_blocks(record, case, say),
+        *_dvh(curves, record, say),
+        *_slices(case, record, curves, say),
+    ]
     page = page_of(record, pictures, language=language, date=label)
     return _compile(
         {

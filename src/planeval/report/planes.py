@@ -29,6 +29,7 @@ __all__ = [
     "centroid_mm",
     "dose_at",
     "dose_on",
+    "hottest_voxel",
     "hu_on",
     "inside_on",
     "orthogonal_planes",
@@ -154,10 +155,10 @@ def centre_of(case: Case, record: EvaluationRecord) -> Centre | None:
             continue
     if case.dose is None:
         return None
-    return Centre(_hottest_voxel(case.dose), "the dose maximum")
+    return Centre(hottest_voxel(case.dose), "the dose maximum")
 
 
-def _hottest_voxel(dose: Dose) -> Vector:
+def hottest_voxel(dose: Dose) -> Vector:
     """Return the voxel centre of the first grid where the sum of all terms is highest."""
     first = dose.terms[0]
     total = first.gy

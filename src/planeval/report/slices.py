@@ -36,8 +36,12 @@ __all__ = [
     "Outline",
     "SlicePicture",
     "Slices",
+    "grey_webp",
     "isodose_levels",
+    "isodose_lines",
     "outlined_names",
+    "outlines_on",
+    "reference_dose",
     "slices_of",
 ]
 
@@ -117,7 +121,7 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
     centre, box = centre_of(case, record), view_box(case)
     if centre is None or box is None:
         return None
-    rx_gy, rx_text = _reference(record)
+    rx_gy, rx_text = reference_dose(record)
     levels = isodose_levels(record, rx_gy)
     ct = (case.image, case.image.hu()) if case.image else None
     structures = [case.structures[name] for name in names if name in case.structures]
@@ -125,9 +129,9 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
         SlicePicture(
             plane,
             f"{'xyz'[plane.axis]} = {round(plane.position_mm, 1) + 0.0:.1f} mm".replace("-", MINUS),
-            _webp(plane, *ct) if ct else "",
-            tuple(_outlines(plane, structures)),
-            tuple(_isodoses(case, plane, levels)),
+            grey_webp(plane, *ct) if ct else "",
+            tuple(outlines_on(plane, structures)),
+            tuple(isodose_lines(case, plane, levels)),
             _spot(plane.project(np.array([centre.point_mm]))[0]),
         )
         for plane in orthogonal_planes(box, centre.point_mm)
@@ -155,7 +159,7 @@ def outlined_names(curves: Iterable[Curve], case: Case | None) -> list[str]:
     return list(dict.fromkeys([*body, *shown])) if shown else list(case.structures if case else ())
 
 
-def _reference(record: EvaluationRecord) -> tuple[float | None, str]:
+def reference_dose(record: EvaluationRecord) -> tuple[float | None, str]:
     """Return the highest prescription, which 100 % stands for, in Gy and in words."""
     if not record.prescriptions:
         return None, ""
@@ -204,7 +208,7 @@ def _spot(place: Floats) -> Spot:
     return float(place[0]), float(place[1])
 
 
-def _webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
+def grey_webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
     """Return the image on a plane as a grey WebP picture in a data URI, at the display window.
 
     Empty where the plane does not meet the image.
@@ -222,7 +226,8 @@ def _webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _outlines(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[Outline]:
+def outlines_on(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[Outline]:
+    """Yield the outlines of the structures that a plane cuts."""
     for structure in structures:
         try:
             lines = outline_on(plane, structure)
@@ -234,7 +239,10 @@ def _outlines(plane: PicturePlane, structures: Iterable[Structure]) -> Iterator[
             yield Outline(structure.name, path, ink(structure.colour).dark, target)
 
 
-def _isodoses(case: Case, plane: PicturePlane, levels: Sequence[Level]) -> Iterator[IsodoseLine]:
+def isodose_lines(
+    case: Case, plane: PicturePlane, levels: Sequence[Level]
+) -> Iterator[IsodoseLine]:
+    """Yield the levels that the dose has on a plane, each with its line and a place for its label."""
     if case.dose is None:
         return
     dose = dose_on(plane, case.dose, DOSE_STEP_MM)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planeval.model import Method, Severity, Status, Verdict
+from planeval.model.comparison import Change, Trend
 from planeval.model.rows import GroupMode, RowKind
 
 __all__ = [
+    "CHANGE_WORDS",
     "DISCLAIMER",
     "GROUP_WORDS",
     "KIND_WORDS",
@@ -16,6 +18,7 @@ __all__ = [
     "PURPOSE_WORDS",
     "SEVERITY_ORDER",
     "STATUS_WORDS",
+    "TREND_WORDS",
     "UNVERIFIED_WORD",
     "VERDICT_WORDS",
     "StatusWord",
@@ -48,6 +51,20 @@ STATUS_WORDS: dict[Status, StatusWord] = {
 }
 
 NOT_JUDGED = StatusWord("Not judged", "·", "none", 5)
+
+CHANGE_WORDS: dict[Change, StatusWord] = {
+    Change.WORSE: StatusWord("worse outcome", "▼", "worse", 0),
+    Change.OTHER: StatusWord("other outcome", "◆", "other", 1),
+    Change.BETTER: StatusWord("better outcome", "▲", "better", 2),
+}
+
+TREND_WORDS: dict[Trend, str] = {
+    Trend.BETTER: "towards better",
+    Trend.WORSE: "towards worse",
+    Trend.EQUAL: "equal",
+    Trend.NO_LIMIT: "",
+    Trend.UNKNOWN: "",
+}
 
 SEVERITY_ORDER: dict[Severity, int] = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 

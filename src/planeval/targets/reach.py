@@ -10,6 +10,10 @@ from planeval.geometry.surface import SurfacePoints
 __all__ = ["beyond_reach_mm"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+CANDIDATES = 8
+"""Seeds that are compared before all of them are."""
 
 AT_ONCE = 2_000_000
 """Pairs of points that are looked at in one go: 50 MB."""
@@ -42,21 +46,46 @@ def beyond_reach_mm(
     low, high = (
         np.maximum([margins_mm[pair[side]] for pair in names], SMALLEST_MM) for side in (0, 1)
     )
-    result = np.empty(len(points_mm))
-    rows = max(1, AT_ONCE // max(len(seeds.points_mm), 1))
-    for start in range(0, len(points_mm), rows):
-        away = points_mm[start : start + rows, None, :] - seeds.points_mm
-        times = (np.where(away > 0, away / high, away / low) ** 2).sum(axis=2)
-        best = np.argmin(times, axis=1)
-        numbers = np.arange(len(best))
-        nearest = away[numbers, best]
-        result[start : start + rows] = _beyond(
-            nearest,
-            seeds.normals[best],
-            (low, high),
-            patch_mm=PATCH * float(np.sqrt(seeds.area_mm2)),
-        )
-    return result
+    best = _best_seeds(points_mm, seeds.points_mm, (low, high))
+    return _beyond(
+        points_mm - seeds.points_mm[best],
+        seeds.normals[best],
+        (low, high),
+        patch_mm=PATCH * float(np.sqrt(seeds.area_mm2)),
+    )
+
+
+def _best_seeds(points: Floats, seeds: Floats, margins: tuple[Floats, Floats]) -> Ints:
+    """Return for each point the seed of which it is the fewest times the reach away.
+
+    With the longer margin of each axis on both sides these times are distances in a scaled space, and
+    never too many: a seed is the best where no other one is nearer there than it is in truth.
+    """
+    from scipy.spatial import KDTree  # noqa: PLC0415 - heavy
+
+    longer = np.maximum(*margins)
+    count = min(CANDIDATES, len(seeds))
+    least, near = KDTree(seeds / longer).query(points / longer, k=count)
+    least, near = least.reshape(len(points), count), near.reshape(len(points), count)
+    times = _times(points[:, None, :] - seeds[near], margins)
+    rows = np.arange(len(points))
+    pick = np.argmin(times, axis=1)
+    best = near[rows, pick]
+    is_open = np.flatnonzero(times[rows, pick] > least[:, -1]) if count < len(seeds) else rows[:0]
+    step = max(1, AT_ONCE // len(seeds))
+    for start in range(0, len(is_open), step):
+        some = is_open[start : start + step]
+        best[some] = np.argmin(_times(points[some, None, :] - seeds, margins), axis=1)
+    return np.asarray(best)
+
+
+def _times(away: Floats, margins: tuple[Floats, Floats]) -> Floats:
+    """Return how many times the reach each vector (..., 3) is long."""
+    square = np.zeros(away.shape[:-1])
+    for axis, (low, high) in enumerate(zip(*margins, strict=True)):
+        along = away[..., axis]
+        square += (along * np.where(along > 0, 1 / high, 1 / low)) ** 2
+    return np.asarray(np.sqrt(square))
 
 
 def _beyond(

@@ -1,28 +1,8 @@
-// The interactive part of the report: the DVH chart and the layers of the slices.
-// Everything on the page is readable without it.
+// The interactive DVH chart. The curves can be read without it, as vectors and in tables.
 (() => {
   "use strict";
   const root = document.documentElement;
-  root.classList.add("js");
   const each = (selector, act) => document.querySelectorAll(selector).forEach(act);
-
-  // Folded parts are opened for printing and folded again.
-  let folded = [];
-  addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open], .onscreen)")];
-    folded.forEach((part) => { part.open = true; });
-  });
-  addEventListener("afterprint", () => folded.forEach((part) => { part.open = false; }));
-
-  // Slices: a box shows or hides every line of its layer.
-  each("input[data-layer]", (box) => {
-    const show = () => each(`.slice [data-in="${box.dataset.layer}"]`, (line) => {
-      line.classList.toggle("off", !box.checked);
-    });
-    box.addEventListener("change", show);
-    show();
-  });
-
   const source = document.getElementById("dvh-data");
   if (!source) return;
   const data = JSON.parse(source.textContent);
@@ -36,7 +16,10 @@
   const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const colour = (series) => (dark.matches ? series.dark : series.light);
   const scaled = (series, percent) => (absolute ? (percent * series.cc) / 100 : percent);
-  const shown = data.series.map((series) => series.shown);
+  // A line shows where both its structure and its plan do.
+  const structures = data.structures.map((structure) => structure.shown);
+  const plans = data.plans.map((plan) => plan.shown);
+  const shown = (series) => structures[series.structure] && plans[series.plan];
 
   const percentSplits = (_chart, _axis, low, high) => {
     const rough = ((high - low) / data.rx) * 100 / 8;
@@ -68,8 +51,8 @@
   const drawMarks = (u) => {
     const context = u.ctx;
     const size = 6 * devicePixelRatio;
-    data.series.forEach((series, index) => {
-      if (!shown[index]) return;
+    data.series.forEach((series) => {
+      if (!shown(series)) return;
       for (const mark of series.marks) {
         const x = u.valToPos(Math.min(mark.gy, last), "x", true);
         const y = u.valToPos(scaled(series, mark.percent), "y", true);
@@ -128,9 +111,9 @@
       axes: axes(),
       series: [
         {},
-        ...data.series.map((series, index) => ({
+        ...data.series.map((series) => ({
           stroke: colour(series), width: series.width, dash: series.dash.length ? series.dash : undefined,
-          points: { show: false }, show: shown[index],
+          points: { show: false }, show: shown(series),
         })),
       ],
       cursor: { points: { size: 7 } },
@@ -147,30 +130,48 @@
     }, values(), place);
   };
 
-  const choose = (index, on) => {
-    shown[index] = on;
-    chart.setSeries(index + 1, { show: on });
-    each(`[data-series="${index}"]`, (part) => part.classList.toggle("off", !on));
+  // Bring chart, printed chart and list into line with what is chosen.
+  const refresh = () => {
+    data.series.forEach((series, index) => {
+      const on = shown(series);
+      if (chart.series[index + 1].show !== on) chart.setSeries(index + 1, { show: on });
+      each(`[data-line="${index}"]`, (part) => part.classList.toggle("off", !on));
+    });
+    structures.forEach((on, index) => {
+      each(`[data-structure="${index}"]`, (part) => part.classList.toggle("off", !on));
+    });
+    plans.forEach((on, index) => {
+      each(`[data-plan-part="${index}"]`, (part) => part.classList.toggle("gone", !on));
+    });
   };
 
-  const boxes = [...document.querySelectorAll("input[data-toggle]")];
-  boxes.forEach((box) => {
-    box.addEventListener("change", () => choose(Number(box.dataset.toggle), box.checked));
+  const bind = (boxes, chosen) => boxes.forEach((box, index) => {
+    box.addEventListener("change", () => {
+      chosen[index] = box.checked;
+      refresh();
+    });
   });
+  const boxes = [...document.querySelectorAll("input[data-toggle]")];
+  const planBoxes = [...document.querySelectorAll("input[data-plan]")];
+  bind(boxes, structures);
+  bind(planBoxes, plans);
 
+  const some = (index, holds) => data.series.some((one) => one.structure === index && holds(one));
   const groups = {
     all: () => true,
     none: () => false,
-    targets: (series) => series.target,
-    judged: (series) => series.judged,
-    start: (series) => series.shown,
+    targets: (index) => some(index, (one) => one.target),
+    judged: (index) => some(index, (one) => one.judged),
+    start: (index) => data.structures[index].shown,
   };
   each("button[data-group]", (button) => {
-    button.addEventListener("click", () => boxes.forEach((box) => {
-      const index = Number(box.dataset.toggle);
-      box.checked = groups[button.dataset.group](data.series[index]);
-      choose(index, box.checked);
-    }));
+    button.addEventListener("click", () => {
+      boxes.forEach((box, index) => {
+        box.checked = groups[button.dataset.group](index);
+        structures[index] = box.checked;
+      });
+      refresh();
+    });
   });
 
   each("input[name=dvh-volume]", (choice) => {
@@ -187,10 +188,12 @@
   });
 
   // A browser may restore boxes after a reload: they start as the page says.
-  boxes.forEach((box) => { box.checked = shown[Number(box.dataset.toggle)]; });
+  boxes.forEach((box, index) => { box.checked = structures[index]; });
+  planBoxes.forEach((box, index) => { box.checked = plans[index]; });
   const relative = document.querySelector("input[name=dvh-volume][value=percent]");
   relative.checked = true;
   build();
+  refresh();
   dark.addEventListener("change", build);
   let width = place.clientWidth;
   new ResizeObserver(() => {

@@ -1,0 +1,67 @@
+"""The connected parts of a solid of slabs: pieces of neighbouring slabs that share an area."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import shapely
+
+from planeval.geometry.stack import CapReading, PlanarStack, Slab
+
+__all__ = ["part_volumes_cc"]
+
+
+def part_volumes_cc(
+    stack: PlanarStack,
+    *,
+    caps: Literal["half", "none", "tapered"] = "half",
+    between: Literal["prism", "interpolated"] = "prism",
+) -> tuple[float, ...]:
+    """Return the volumes of the connected parts of a solid, largest first.
+
+    Two pieces of neighbouring slabs belong together where their polygons share an area. Slabs on
+    both sides of a gap count as neighbours: missing planes do not make parts.
+
+    >>> from planeval.geometry.stack import AXIAL, DrawnPlane
+    >>> two = shapely.union(shapely.box(0, 0, 10, 10), shapely.box(20, 0, 30, 20))
+    >>> part_volumes_cc(PlanarStack(AXIAL, [DrawnPlane(float(z), two) for z in (0, 5)]))
+    (2.0, 1.0)
+    """
+    slabs = [slab for slab in stack.slabs(caps, between) if slab.readings & CapReading.CHOSEN]
+    slabs.sort(key=lambda slab: slab.low_mm)
+    pieces = [shapely.get_parts(slab.area) for slab in slabs]
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in pieces])]).astype(int)
+    leader = list(range(int(starts[-1])))
+    for level, (lower, upper) in enumerate(pairwise(pieces)):
+        touching = shapely.STRtree(upper).query(lower, predicate="intersects")
+        shared = shapely.area(shapely.intersection(lower[touching[0]], upper[touching[1]])) > 0
+        for one, other in touching[:, shared].T.tolist():
+            _join(leader, int(starts[level]) + one, int(starts[level + 1]) + other)
+    volumes: dict[int, float] = {}
+    for number, cc in enumerate(_piece_volumes(slabs)):
+        first = _first(leader, number)
+        volumes[first] = volumes.get(first, 0.0) + cc
+    return tuple(sorted(volumes.values(), reverse=True))
+
+
+def _piece_volumes(slabs: list[Slab]) -> list[float]:
+    return [
+        float(area * (slab.high_mm - slab.low_mm) / 1000.0)
+        for slab in slabs
+        for area in shapely.area(shapely.get_parts(slab.area))
+    ]
+
+
+def _first(leader: list[int], number: int) -> int:
+    """Return the number that stands for the part a piece belongs to."""
+    while leader[number] != number:
+        leader[number] = leader[leader[number]]
+        number = leader[number]
+    return number
+
+
+def _join(leader: list[int], one: int, other: int) -> None:
+    one, other = _first(leader, one), _first(leader, other)
+    leader[max(one, other)] = min(one, other)
