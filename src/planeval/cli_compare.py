@@ -86,7 +86,7 @@ def compare(
     fail_on: str,
     **judging: Any,
 ) -> int:
-    r"""Compare two or more plans of one patient by one protocol.
+    """Compare two or more plans of one patient by one protocol.
 
     PATHS is one folder that holds the plans, or one folder per plan. With --plan, given for each
     plan, all PATHS are searched together. The first plan is A; differences are to it. Different
@@ -103,6 +103,7 @@ def compare(
       3    not 1, and something counted could not be evaluated in at least one plan
       4    input unusable, such as plans of different patients
       5    protocol invalid
+
     So 0 never hides a failed row unless --fail-on says what else to look for.
     """
     wanted = _formats(formats)
