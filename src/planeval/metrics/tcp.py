@@ -4,8 +4,8 @@
 
     TCP = exp(- integral over the target of rho exp(-alpha BED) dV)
 
-where ``rho`` is the density of clonogenic cells and BED = sum over the deliveries of D (1 + d / ab), voxel
-by voxel, without repopulation and without a spread of radiosensitivities. A uniform BED leaves
+where ``rho`` is the density of clonogenic cells and BED = sum over the deliveries of D (1 + d / ab),
+voxel by voxel, without repopulation and without a spread of radiosensitivities. A uniform BED leaves
 rho V exp(-alpha BED) cells; TCP is the Poisson probability that none is left. The coldest part of a
 target decides. Published sets exist for other forms of the model too: one belongs here only if it was
 fitted with exactly this formula.
