@@ -1,4 +1,4 @@
-"""Accuracy on closed forms: the engine's own error, the choice of method, and the numeric band.
+"""Accuracy on closed forms: the engine's own error and the choice of method.
 
 Doses are 60 Gy at the centre: linear (1 Gy/mm) along one axis or oblique, or quadratic (a hot spot
 beside the centre that falls by up to 2 Gy/mm). Contour planes and dose grids lie at random phases.
@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accuracy_oracle import PERCENTS, V_PERCENTS, Answers, DoseFunction, Samples, StoredDose
-from accuracy_solids import SHAPES, Solid, draw, random_smooth, sections
+from accuracy_solids import SHAPES, Solid, draw, sections
 from accuracy_tables import table
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.dose.dvh import Dvh
 from planeval.geometry.grid import Grid
 from planeval.geometry.stack import CapReading, PlanarStack
-from planeval.model import Dose, DoseTerm, Method, Structure, Value
+from planeval.model import Dose, DoseTerm, Method, Structure
 
-__all__ = ["band_coverage", "engine_error", "method_choice"]
+__all__ = ["CENTRE_GY", "engine_error", "histogram", "method_choice", "stored"]
 
 Floats = NDArray[np.float64]
 LATTICES = (2_000, 5_000, 10_000, 20_000)
@@ -183,49 +183,6 @@ def method_choice(rng: np.random.Generator, phases: int) -> None:
 
 
 METHODS = tuple(itertools.product(("half", "none", "tapered"), ("prism", "interpolated")))
-
-
-def band_coverage(rng: np.random.Generator, count: int) -> None:
-    """Print how often the truth of random smooth solids lies in the numeric band."""
-    inside: dict[str, list[bool]] = defaultdict(list)
-    width: dict[str, list[float]] = defaultdict(list)
-    beyond: dict[str, list[float]] = defaultdict(list)
-    names = list(doses())
-    tried = 0
-    while tried < count:
-        solid, spacing = random_smooth(rng), float(rng.uniform(1, 4))
-        stack = draw(solid, spacing, rng.random())
-        if len(stack.planes) < 5:
-            continue
-        function = doses()[names[tried % len(names)]]
-        tried += 1
-        dose, _field = stored(function, float(rng.uniform(1, 3)), rng.random(3))
-        ideal = Samples(
-            sections(solid, 2 * THINNEST_SECTION_MM), count=200_000, volume_cc=solid.volume_cc
-        )
-        truth = ideal.in_dose(function)
-        dvh = histogram(stack, dose, Method())
-        for name, value, exact, scale in _banded(dvh, truth):
-            inside[name].append(value.low <= exact <= value.high)
-            width[name].append(scale * (value.high - value.low))
-            beyond[name].append(scale * max(value.low - exact, exact - value.high, 0.0))
-    print(f"## Numeric band: {count} random smooth solids of 5 planes or more\n")
-    print(table(["metric", "truth in the band", "median width", "p95 width", "farthest miss"], [
-        [name, f"{100 * np.mean(inside[name]):.1f} %", f"{np.median(width[name]):.2f}",
-         f"{np.percentile(width[name], 95):.2f}", f"{max(beyond[name]):.2f}"]
-        for name in inside
-    ]))  # fmt: skip
-
-
-def _banded(dvh: Dvh, truth: Answers) -> Iterator[tuple[str, Value, float, float]]:
-    """Metric, value with its band, exact number, and the factor that makes the width readable."""
-    yield "Volume (width in %)", dvh.volume(), truth.volume_cc, 100 / truth.volume_cc
-    yield "Mean (Gy)", dvh.mean(), truth.mean_gy, 1.0
-    for percent, exact in zip(PERCENTS, truth.d_gy, strict=True):
-        yield f"D{percent}% (Gy)", dvh.d(percent=percent), float(exact), 1.0
-    for percent, gy in zip(V_PERCENTS, truth.levels_gy, strict=True):
-        name = f"V at D{percent}% (percentage points)"
-        yield name, dvh.v(gy=float(gy), unit="%"), float(percent), 1.0
 
 
 def _solids() -> Iterator[Solid]:

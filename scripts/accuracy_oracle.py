@@ -72,12 +72,12 @@ class Samples:
         step = (total / count) ** (1 / 3)
         parts = [part for prism in prisms if len((part := _sample(prism, step, rng))[0])]
         self.volume_cc = total / 1000 if volume_cc is None else volume_cc
-        self._points = np.concatenate([points for points, _weight in parts])
-        self._weight = np.concatenate([weight for _points, weight in parts])
+        self.points = np.concatenate([points for points, _weight in parts])
+        self.weight = np.concatenate([weight for _points, weight in parts])
 
     def in_dose(self, dose: DoseFunction) -> Answers:
         """What a DVH in this dose should say."""
-        gy, weight = dose(self._points), self._weight
+        gy, weight = dose(self.points), self.weight
         order = np.argsort(-gy)
         hot = np.cumsum(weight[order])
         # the middle of each sample's own volume, in percent of the whole

@@ -18,7 +18,15 @@ from scipy.spatial.transform import Rotation
 
 from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack
 
-__all__ = ["SHAPES", "Solid", "draw", "random_smooth", "sections"]
+__all__ = [
+    "SHAPES",
+    "Solid",
+    "draw",
+    "random_ellipsoid",
+    "random_smooth",
+    "random_torus",
+    "sections",
+]
 
 Area = Any
 Floats = NDArray[np.float64]
@@ -94,8 +102,8 @@ def _tilted_box(size: float) -> Solid:
     return Solid("tilted box", float(8 * halves.prod()) / 1000, -top, top, section)
 
 
-def _flat_torus(size: float) -> Solid:
-    tube, ring = 0.35 * size, 0.65 * size
+def _flat_torus(size: float, thickness: float = 0.35) -> Solid:
+    tube, ring = thickness * size, (1 - thickness) * size
 
     def section(z: float) -> Area:
         reach = np.sqrt(max(tube**2 - z**2, 0.0))
@@ -104,9 +112,9 @@ def _flat_torus(size: float) -> Solid:
     return Solid("flat torus", 2 * np.pi**2 * ring * tube**2 / 1000, -tube, tube, section)
 
 
-def _standing_torus(size: float) -> Solid:
+def _standing_torus(size: float, thickness: float = 0.35) -> Solid:
     """Axis along x: two outlines in the middle, one above and below them."""
-    tube, ring = 0.35 * size, 0.65 * size
+    tube, ring = thickness * size, (1 - thickness) * size
 
     def section(z: float) -> Area:
         outer = np.sqrt(max((ring + tube) ** 2 - z**2, 0.0))
@@ -160,6 +168,40 @@ def random_smooth(rng: np.random.Generator) -> Solid:
     t = np.cos(np.linspace(0, np.pi, 20001))
     mean = -np.trapezoid((1 - t**2) ** (2 * blunt), t)
     return Solid("random smooth", float(middle * half * mean) / 1000, -half, half, section)
+
+
+def random_ellipsoid(rng: np.random.Generator) -> Solid:
+    """A random ellipsoid, tilted or upright, or a sphere."""
+    halves = np.exp(rng.uniform(np.log(6), np.log(20), 3))
+    kind = rng.choice(["tilted ellipsoid", "ellipsoid", "sphere"], p=[0.6, 0.2, 0.2])
+    if kind == "sphere":
+        halves[:] = halves[0]
+    turn = (
+        Rotation.random(random_state=rng).as_matrix() if kind == "tilted ellipsoid" else np.eye(3)
+    )
+    form = turn @ np.diag(1 / halves**2) @ turn.T
+    top = float(np.sqrt(np.linalg.inv(form)[2, 2]))
+    inverse = np.linalg.inv(form[:2, :2])
+    # (u, v) of a unit circle on the section of height 0
+    root = np.linalg.cholesky(inverse)
+
+    def section(z: float) -> Area:
+        # the section is centred where the form is least at this height
+        centre = -inverse @ form[:2, 2] * z
+        reach = 1 - (z / top) ** 2
+        if reach <= 0:
+            return shapely.Polygon()
+        angles = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
+        circle = np.column_stack([np.cos(angles), np.sin(angles)])
+        return shapely.Polygon(centre + np.sqrt(reach) * circle @ root.T)
+
+    return Solid(str(kind), float(4 / 3 * np.pi * halves.prod()) / 1000, -top, top, section)
+
+
+def random_torus(rng: np.random.Generator) -> Solid:
+    """A random flat or standing torus."""
+    make = _flat_torus if rng.random() < 0.4 else _standing_torus
+    return make(rng.uniform(8, 20), rng.uniform(0.25, 0.45))
 
 
 def _disc(radius: float) -> Area:

@@ -20,6 +20,7 @@ from .loading import load as load
 from .loading import load_all as load_all
 from .loading import scan as scan
 from .metrics.ntcp import LkbSet as LkbSet
+from .metrics.tcp import PoissonSet as PoissonSet
 from .model import Finding as Finding
 from .model import Method as Method
 from .model import Metric as Metric

@@ -38,6 +38,7 @@ from planeval.metrics.dose_volume import measure, needs_prescription, no_prescri
 from planeval.metrics.indices import Surroundings, body_beyond, measure_index, spilled
 from planeval.metrics.ntcp import LkbSet, complication_probability
 from planeval.metrics.recognition import body_of, is_inside, targets_of
+from planeval.metrics.tcp import PoissonSet, control_probability
 from planeval.model import (
     Biology,
     CaseData,
@@ -260,6 +261,18 @@ class Case:
         """Return the connected parts of a structure below a physical dose, largest first."""
         solid = self.structure(structure) if isinstance(structure, str) else structure
         return cold_parts(solid, self._needed_dose(), gy)
+
+    def tcp(self, parameters: PoissonSet, structure: str | Structure) -> Value:
+        """Return the tumour control that a published parameter set estimates, in percent.
+
+        Model output for information; undefined where :meth:`ntcp` is.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        reason = obstacle(self._needed_dose())
+        if reason:
+            return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
+        doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
+        return control_probability(parameters, self._dvh(solid, parameters.biology), doses)
 
     def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
         """Return the parts of a prescription isodose that touch none of the case's targets.

@@ -114,6 +114,41 @@ def test_contours_beyond_the_scan_are_told_in_mm(tmp_path):
     assert "10.5 mm" in found.message
 
 
+def liver(heights):
+    """A small liver beside the target."""
+    return Roi("Liver", prism(box_ring(40, 40, (-20, 0)), heights), type="ORGAN")
+
+
+@pytest.mark.parametrize(
+    ("heights", "ends"),
+    [
+        (range(-45, 13, 3), "first slice"),
+        (range(-12, 46, 3), "last slice"),
+        (range(-45, 46, 3), "first and the last slice"),
+        (range(-12, 49, 3), "last slice"),
+    ],
+)
+def test_a_liver_that_ends_with_the_scan_is_told(tmp_path, heights, ends):
+    """Drawn on the first or the last slice, or beyond: its spared volume is a lower bound."""
+    outer = Roi("External", prism(box_ring(100, 90), range(-45, 49, 3)), type="EXTERNAL")
+    result = checked(write_good(tmp_path, ct=CT, rois=[outer, ptv(), liver(heights), cord()]))
+    found = next(f for f in result.findings if f.code == "organ-cut-by-scan")
+    assert f"up to the {ends}" in found.message
+    assert "CV (spared volume) is at least" in found.message
+    assert found.where == "Liver"
+
+
+def test_a_liver_one_slice_inside_the_scan_is_silent_and_a_cord_may_be_cut(tmp_path):
+    """-42 to 42 mm on slices from -45 to 45 mm; nobody draws a whole cord."""
+    spine = Roi("SpinalCord", prism(box_ring(10, 10, (0, 35)), range(-45, 46, 3)), type="ORGAN")
+    rois = [body(), ptv(), liver(range(-42, 43, 3)), spine]
+    result = checked(write_good(tmp_path, ct=CT, rois=rois))
+    assert "organ-cut-by-scan" not in codes(result)
+    assert row(result, "scan-end").state == "clean"
+    bare = checked(write_good(tmp_path / "bare", rois=[body(), ptv(), liver(HEIGHTS)]))
+    assert row(bare, "scan-end").state == "not-checked"
+
+
 def test_contours_between_slices_are_told(tmp_path):
     """A structure set of another scan: every plane 1.5 mm from the slices, 3 mm apart."""
     shifted = [z + 1.5 for z in HEIGHTS]

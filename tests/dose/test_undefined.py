@@ -50,18 +50,24 @@ def test_a_part_outside_makes_every_metric_an_interval():
     assert inside + outside == pytest.approx(total)
     assert outside > 0
     hot, cold = dvh.hottest.gy, dvh.coldest.gy
-    assert dvh.max().possible == (pytest.approx(hot), math.inf)
+    cap_cc = np.pi * 8**2 * 1.0 / 1000  # half a spacing at the end that has dose
+    # the hottest point lies on the cap of the last plane, which may not be there
+    assert dvh.max().possible == (pytest.approx(hot - 1), math.inf)
     assert dvh.min().possible == (0.0, pytest.approx(cold))
     assert dvh.mean().possible[1] == math.inf
-    assert dvh.v(gy=cold).possible == pytest.approx((inside, total))
-    assert dvh.v(gy=cold, unit="%").possible == pytest.approx((100 * inside / total, 100))
-    assert dvh.cv(gy=hot + 1).possible == pytest.approx((inside, total))
-    assert dvh.d(cc=inside + 0.1).possible[0] == 0.0
+    low, high = dvh.v(gy=cold).possible
+    assert (low, high) == pytest.approx((inside - cap_cc, total + 2 * cap_cc), rel=1e-3)
+    low, high = dvh.v(gy=cold, unit="%").possible
+    assert low < 100 * inside / total < high
+    assert high == pytest.approx(100)
+    low, high = dvh.cv(gy=hot + 1).possible
+    assert low <= inside < total <= high
+    assert dvh.d(cc=inside + 0.3).possible[0] == 0.0
     assert dvh.d(cc=outside / 2).possible[1] == math.inf
-    low, high = dvh.d(cc=inside).possible
-    assert low == pytest.approx(cold)
+    low, high = dvh.d(cc=inside - 2 * cap_cc).possible
+    assert low >= cold - 1e-4
     assert high > low
-    assert dvh.dc(cc=inside + 0.1).possible[1] == math.inf
+    assert dvh.dc(cc=inside + 0.3).possible[1] == math.inf
     assert dvh.dc(cc=outside / 2).possible[0] == 0.0
     assert f"{outside:.2f} of {total:.2f} cc of Tube lie outside" in dvh.mean().reason
     assert float(dvh.v(gy=0)) == pytest.approx(total)

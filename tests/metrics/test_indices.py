@@ -225,7 +225,8 @@ def test_d2cm_beyond_the_dose_grid_is_at_least_what_is_known():
     body = Structure("Body", round_stack(cylinder(60.0), 3.0, half_mm=32.0), type="EXTERNAL")
     value = case_of(radial(bell), ball("PTV", 8.0), body).metric("D2cm[Gy]", "PTV")
     assert "lie outside the dose grid" in value.reason
-    assert bell(28.0) * 0.99 < value.possible[0] < bell(27.25)
+    # what a drawn plane surely has: the nearest one may be half a spacing away
+    assert bell(29.5) * 0.99 < value.possible[0] < bell(27.25)
     assert value.possible[1] == np.inf
 
 

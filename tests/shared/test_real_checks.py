@@ -19,7 +19,11 @@ REAL = {
     # a CBCT field exported as TREATMENT
     "eclipse-prostate/dicom": ({}, ["imaging-beam-as-treatment"]),
     # a wire of 6 mm on the skin
-    "breast-dvhsequence": ({}, ["dose-grid-coarse", "target-outside-body"]),
+    # the left lung is drawn on the first slice
+    "breast-dvhsequence": (
+        {},
+        ["dose-grid-coarse", "organ-cut-by-scan", "target-outside-body"],
+    ),
     # the exported grid is cut off at the target's side
     "abdomen-aria/dicom": ({"rx": pe.Rx(55, 25)}, ["dose-grid-cut"]),
     # a structure set two years younger than the plan, set-up beams as TREATMENT, no dose

@@ -132,7 +132,7 @@ def test_breast_body_has_the_same_dosed_volume(breast):
     (stated,) = (dvh for dvh in breast.data.tps_dvhs if dvh.structure == "BODY")
     dvh = breast.dvh("BODY")
     for gy in (0.5, 1, 2, 5, 10):
-        known, _more = dvh.v(gy=gy).possible
+        known = float(np.interp(gy, dvh.dose_gy, dvh.volume_cc))
         assert known == pytest.approx(
             float(np.interp(gy, stated.dose_gy, stated.volume_cc)), rel=6e-3
         )

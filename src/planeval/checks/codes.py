@@ -48,6 +48,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "parts-unexpected": (_WARNING, "an organ consists of more parts than it can have"),
     "target-stray-part": (_WARNING, "a target has a part too small to be meant"),
     "structure-beyond-image": (_WARNING, "contours lie beyond the image series"),
+    "organ-cut-by-scan": (_WARNING, "an organ is drawn up to the end of the image series"),
     "contours-off-slices": (_WARNING, "contour planes do not lie on slices of the image series"),
     "target-in-air": (_WARNING, "part of a target is air in the CT"),
 }

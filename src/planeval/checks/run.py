@@ -63,6 +63,7 @@ CASE_CHECKS: tuple[Check[Subject], ...] = (
             "ct-unusable",
         ),
     ),
+    Check("scan-end", "Organs whole within the scan", solids.cut_by_scan),
     Check("body", "Structures inside the body", solids.outside_body),
     Check("parts", "Connected parts", solids.parts, ("contour-gap",)),
     Check("bolus", "Bolus", devices.bolus),

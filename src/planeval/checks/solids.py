@@ -20,7 +20,7 @@ from planeval.geometry.stack import volume_cc
 from planeval.metrics.recognition import is_target
 from planeval.model import Finding, Structure
 
-__all__ = ["image_extent", "outside_body", "parts"]
+__all__ = ["cut_by_scan", "image_extent", "outside_body", "parts"]
 
 OUTSIDE_SHARE, OUTSIDE_CC = 0.01, 0.1
 """What of a structure may lie outside the body: outlines of skin are redrawn and simplified."""
@@ -32,6 +32,9 @@ ONE_PIECE = (
 _TWO_PIECES = ("Kidneys", "Lungs")
 MOST_PARTS = dict.fromkeys(ONE_PIECE, 1) | dict.fromkeys(_TWO_PIECES, 2)
 """How many parts an organ can have at most; what is not here is not checked."""
+
+WHOLE = ("Liver", "Liver-GTV", "Kidney_L", "Kidney_R", "Kidneys", "Lung_L", "Lung_R", "Lungs")
+"""Organs judged by their mean, by a share of their volume, or by the volume that is spared."""
 
 LEAST_PART_CC = 0.005
 """Smaller parts are rounding of contours, not something drawn."""
@@ -140,6 +143,51 @@ def image_extent(subject: Subject) -> Seen | str:
         )
         beyond.append(finding("contours-off-slices", message))
     return Seen(f"{looked} structures on {image.grid.shape[0]} slices", tuple(beyond))
+
+
+def cut_by_scan(subject: Subject) -> Seen | str:
+    """Organs that are judged as a whole do not end where the scan ends.
+
+    An organ that is drawn on the first or last slice may go on beyond it. The volume that is spared
+    (CV) is then at least what is stated, as more organ cannot make it less; means and percentages
+    are those of the drawn part, and what the rest receives is unknown.
+    """
+    image = subject.case.image
+    if image is None:
+        return "there is no image series"
+    organs = [
+        solid
+        for solid in subject.anatomy()
+        if subject.named.get(solid.name) in WHOLE and solid.stack.planes
+    ]
+    found = []
+    for organ in organs:
+        ends = _ends_of_scan(organ, image.grid)
+        if ends:
+            message = (
+                f"drawn up to the {' and the '.join(ends)} slice of the image series, and may go on "
+                "beyond: CV (spared volume) is at least what is stated; mean and percent volumes are "
+                "those of the drawn part"
+            )
+            found.append(finding("organ-cut-by-scan", message, organ.name))
+    if not organs:
+        return "no liver, kidney or lung"
+    return Seen(f"{len(organs)} organs on {image.grid.shape[0]} slices", tuple(found))
+
+
+def _ends_of_scan(solid: Structure, grid: Grid) -> list[str]:
+    """Return which end slices ('first', 'last') of a grid a structure is drawn on or beyond."""
+    planes = solid.stack.planes
+    points = np.concatenate(
+        [
+            np.column_stack([uv, np.full(len(uv), plane.offset_mm)])
+            for plane in (planes[0], planes[-1])
+            if len(uv := shapely.get_coordinates(plane.area))
+        ]
+    )
+    slices = grid.to_index(solid.stack.frame.to_patient(points))[:, 0]
+    touched = (("first", slices.min() < 0.5), ("last", slices.max() > grid.shape[0] - 1.5))
+    return [name for name, touches in touched if touches]
 
 
 def _beyond_mm(solid: Structure, grid: Grid) -> float:

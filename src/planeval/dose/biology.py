@@ -136,10 +136,10 @@ def biological_histogram(
         for terms in parts
     )
     if len(parts) == 1:
-        found = _of_one(coverage, field, frame, conversions[0])
+        found = _of_one(structure, coverage, field, conversions[0])
     else:
         fields = [_Part(Dose(terms), frame, field) for terms in parts]
-        found = _of_several(coverage, _Sum(dose, frame, fields, conversions), frame)
+        found = _of_several(structure, coverage, _Sum(dose, frame, fields, conversions))
     return found.dvh(structure.name)
 
 
@@ -177,7 +177,7 @@ class _MeanSums:
 
 
 def _of_one(
-    coverage: Coverage, field: DoseField, frame: PlaneFrame, convert: Conversion
+    structure: Structure, coverage: Coverage, field: DoseField, convert: Conversion
 ) -> Histogram:
     """Convert the physical curves of one delivery."""
     means = _MeanSums()
@@ -187,7 +187,7 @@ def _of_one(
             means.add(cells, [(convert, cells)])
             yield cells
 
-    found = gather(coverage, watched(), frame, range_gy=field.range_gy(coverage.lattice))
+    found = gather(structure, coverage, field, watched())
     curves = {
         reading: means.put_into(
             replace(
@@ -201,9 +201,23 @@ def _of_one(
         )
         for reading, curve in found.curves.items()
     }
+    between = found.between
+    if between is not None and found.coldest is not None and found.hottest is not None:
+        between = between.converted(convert, (found.coldest.gy, found.hottest.gy))
     return Histogram(
-        curves, found.outside_cc, convert.spot(found.hottest), convert.spot(found.coldest)
+        curves,
+        found.outside_cc,
+        hottest=convert.spot(found.hottest),
+        coldest=convert.spot(found.coldest),
+        between=between,
+        drawn_gy=_converted(found.drawn_gy, convert),
     )
+
+
+def _converted(interval: tuple[float, float], convert: Conversion) -> tuple[float, float]:
+    """An interval of doses converted; an open end stays open."""
+    low, high = (gy if math.isinf(gy) else float(convert(gy)) for gy in interval)
+    return low, high
 
 
 class _Part(DoseField):
@@ -281,7 +295,7 @@ class _SumDoses(LayerDoses):
         )
 
 
-def _of_several(coverage: Coverage, field: _Sum, frame: PlaneFrame) -> Histogram:
+def _of_several(structure: Structure, coverage: Coverage, field: _Sum) -> Histogram:
     """Sample every delivery on the common lattice, convert, and add."""
     means = _MeanSums()
 
@@ -291,7 +305,7 @@ def _of_several(coverage: Coverage, field: _Sum, frame: PlaneFrame) -> Histogram
             converted = list(zip(field.conversions, parts, strict=True))
             yield _combined(whole, converted, means.add(whole, converted))
 
-    found = gather(coverage, combined(), frame, range_gy=field.range_gy(coverage.lattice))
+    found = gather(structure, coverage, field, combined())
     curves = {reading: means.put_into(curve, reading) for reading, curve in found.curves.items()}
     return replace(found, curves=curves)
 

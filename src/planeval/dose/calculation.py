@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 
+from planeval.dose.between_planes import BetweenPlanes, PlaneSums, spans_of
 from planeval.dose.curve import Curve, CurveSums
 from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.extremes import Extreme, ExtremeSearch
@@ -27,19 +28,38 @@ SAME_LINE_MM = 1e-9
 LARGEST_DIVISION = 16
 """A dose voxel is never cut into more than 16 x 16 in-plane cells."""
 
+ANY_DOSE = (-math.inf, math.inf)
+
+ON_BOUNDARY_MM = 1e-3
+"""Points this close to a slab belong to it: places on outlines are float32."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """What the cells of a structure add up to, per cap reading, and its extremes."""
+    """What the cells of a structure add up to, per cap reading, and its extremes.
+
+    ``drawn_gy`` are doses at points of the drawn planes below and above the extremes of the slabs: no
+    reading of the planes has a larger minimum or a smaller maximum.
+    """
 
     curves: dict[CapReading, Curve]
     outside_cc: dict[CapReading, float]
     hottest: HotSpot | None
     coldest: HotSpot | None
+    between: BetweenPlanes | None
+    drawn_gy: tuple[float, float]
 
     def dvh(self, name: str) -> Dvh:
         """Return it as the DVH of a structure."""
-        return Dvh(name, self.curves, self.outside_cc, self.hottest, self.coldest)
+        return Dvh(
+            name,
+            self.curves,
+            self.outside_cc,
+            hottest=self.hottest,
+            coldest=self.coldest,
+            between=self.between,
+            drawn_gy=self.drawn_gy,
+        )
 
 
 def cover_structure(structure: Structure, field: DoseField) -> Coverage:
@@ -116,27 +136,28 @@ def dose_volume_histogram(
     structure: Structure, dose: Dose, covered: Cover = cover_structure
 ) -> Dvh:
     """Return the DVH of a structure in a dose; ``covered`` finds its coverage."""
-    frame = structure.stack.frame
-    field = DoseField(dose, frame)
+    field = DoseField(dose, structure.stack.frame)
     coverage = covered(structure, field)
-    cells = sample(coverage, field)
-    found = gather(coverage, cells, frame, range_gy=field.range_gy(coverage.lattice))
-    return found.dvh(structure.name)
+    return gather(structure, coverage, field, sample(coverage, field)).dvh(structure.name)
 
 
 def gather(
-    coverage: Coverage,
-    cells: Iterable[CellBatch],
-    frame: PlaneFrame,
-    *,
-    range_gy: tuple[float, float],
+    structure: Structure, coverage: Coverage, field: DoseField, cells: Iterable[CellBatch]
 ) -> Histogram:
-    """Add up the cells of a coverage; ``range_gy`` must bound every corner dose."""
+    """Add up the cells of a structure's coverage, sampled from a field.
+
+    A coverage of one cap reading alone gives bands of the cells alone.
+    """
+    range_gy = field.range_gy(coverage.lattice)
+    has_all_readings = len(coverage.outside_cc) == len(CapReading)
     sums = CurveSums(*range_gy)
     search = ExtremeSearch()
+    planes = PlaneSums(structure, coverage, range_gy)
     for batch in cells:
         sums.add(batch)
         search.look(batch)
+        if has_all_readings:
+            planes.add(batch)
     curves = {}
     for reading in coverage.outside_cc:
         hottest, coldest = search.hottest(reading), search.coldest(reading)
@@ -147,12 +168,60 @@ def gather(
     outside = {
         reading: cc + sums.undefined_cc(reading) for reading, cc in coverage.outside_cc.items()
     }
+    frame = structure.stack.frame
     return Histogram(
         curves,
         outside,
         _spot(search.hottest(CapReading.CHOSEN), frame),
         _spot(search.coldest(CapReading.CHOSEN), frame),
+        planes.result() if curves and has_all_readings else None,
+        _on_planes(structure, coverage, field, search) if has_all_readings else ANY_DOSE,
     )
+
+
+def _on_planes(
+    structure: Structure, coverage: Coverage, field: DoseField, search: ExtremeSearch
+) -> tuple[float, float]:
+    """Doses straight above or below the coldest and hottest points, on planes of the structure.
+
+    Every point of a drawn plane belongs to the solid, whatever its ends and the space between planes.
+    """
+    drawn = {id(plane.area): plane.offset_mm for plane in structure.stack.planes}
+    # a derived solid has no planes: the middles of its slabs stand for them
+    middles = {area: (low + high) / 2 for area, (low, high) in spans_of(coverage).items()}
+    heights = {**middles, **drawn}
+    found = []
+    for ask in (search.coldest, search.hottest):
+        places = {extreme for reading in CapReading if (extreme := ask(reading)) is not None}
+        doses = [
+            gy
+            for extreme in places
+            for height in _planes_at(coverage, heights, extreme.place_uvw)
+            if math.isfinite(gy := _dose_at(field, (*extreme.place_uvw[:2], height)))
+        ]
+        found.append(doses or [extreme.gy for extreme in places] or [0.0])
+    return min(found[0]), max(found[1])
+
+
+def _dose_at(field: DoseField, place: tuple[float, float, float]) -> float:
+    """Dose of a field at one point (u, v, w)."""
+    point = Lattice(*(np.array([along]) for along in place))
+    return float(field.nodes(point, 0, 0).item())
+
+
+def _planes_at(
+    coverage: Coverage, heights: dict[int, float], place: tuple[float, float, float]
+) -> Iterator[float]:
+    """Heights of the planes whose slabs hold a point; several where they share a boundary."""
+    u, v, w = place
+    point = shapely.Point(u, v)
+    below, above = w - ON_BOUNDARY_MM, w + ON_BOUNDARY_MM
+    for layer in coverage.layers:
+        if above < layer.low_mm or below > layer.high_mm or layer.sheet is None:
+            continue
+        area = layer.sheet.area
+        if id(area) in heights and shapely.dwithin(area, point, ON_BOUNDARY_MM):
+            yield heights[id(area)]
 
 
 def _spot(extreme: Extreme | None, frame: PlaneFrame) -> HotSpot | None:

@@ -98,7 +98,7 @@ class Curve:
         above = int(np.searchsorted(self.bound_gy, gy, side="left"))
         below = int(np.searchsorted(self.bound_gy, gy, side="right")) - 1
         lower = 0.0 if above >= len(self.bound_gy) else float(self.lower_cc[above])
-        upper = self.total_cc if below < 0 else float(self.upper_cc[below])
+        upper = float(self.upper_cc[max(below, 0)])
         return lower, upper
 
     def dose_bounds(self, cc: float) -> tuple[float, float]:

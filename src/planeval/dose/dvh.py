@@ -8,8 +8,10 @@ Where ``outside_cc`` of the structure lies beyond the dose grid its dose is unkn
 metric is then undefined, with the interval that the unknown part leaves as ``possible``; percentages
 refer to the whole structure.
 
-Bands combine what the cells hold at least and at most at every dose with the readings of the end
-caps, from no cap to one full plane spacing at each end.
+Bands combine what the cells hold at least and at most at every dose, the readings of the end caps
+from no cap to one full plane spacing at each end, and what may lie between the planes
+(:mod:`~planeval.dose.between_planes`); ``possible`` holds them as well. They are numerical: the error of
+contouring, of the planning system's dose, and of interpolating its grid is not in them.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from planeval.dose.between_planes import BetweenPlanes, Reference
 from planeval.dose.curve import Curve
-from planeval.dose.power_mean import power_bounds, power_mean, power_mean_with_outside
+from planeval.dose.power_mean import power_bounds, power_bounds_with_outside, power_mean
 from planeval.geometry.stack import CapReading
 from planeval.model import Value
 from planeval.units import Unit
@@ -54,14 +57,20 @@ class Dvh:
         name: str,
         curves: dict[CapReading, Curve],
         outside_cc: dict[CapReading, float],
+        *,
         hottest: HotSpot | None = None,
         coldest: HotSpot | None = None,
+        between: BetweenPlanes | None = None,
+        drawn_gy: Interval = (-math.inf, math.inf),
     ) -> None:
         self.name = name
         self.hottest = hottest
         self.coldest = coldest
         self._curves = curves
         self._outside = outside_cc
+        self._between = between
+        self._drawn = drawn_gy
+        self._widened: dict[Reference, dict[CapReading, Curve]] = {}
 
     def under(self, reading: CapReading) -> Dvh:
         """Return the DVH of one reading of the end caps, which then is its only one.
@@ -73,8 +82,8 @@ class Dvh:
             self.name,
             dict.fromkeys(CapReading, curve) if curve else {},
             dict.fromkeys(CapReading, outside),
-            self.hottest,
-            self.coldest,
+            hottest=self.hottest,
+            coldest=self.coldest,
         )
 
     @property
@@ -105,9 +114,10 @@ class Dvh:
         return self.inside_cc + self.outside_cc
 
     def volume(self) -> Value:
-        """Volume of the structure; the band runs from no caps to full caps."""
+        """Volume of the structure; its band: the end caps, and what may lie between the planes."""
         totals = [self._total(reading) for reading in self._outside]
-        return Value.of(self.total_cc, Unit.CC, min(totals), max(totals))
+        off = self._between.volume_cc if self._between else 0.0
+        return Value.of(self.total_cc, Unit.CC, max(min(totals) - off, 0.0), max(totals) + off)
 
     def outside(self, unit: Unit = Unit.CC) -> Value:
         """Volume beyond the dose grid, in cc or in percent of the structure."""
@@ -119,26 +129,35 @@ class Dvh:
     def mean(self) -> Value:
         """Mean dose: the integral of the trilinear field over the solid, divided by its volume.
 
-        The mean of every cell is exact, so its band holds the end caps alone: not the shape between
-        planes, nor the interpolation of the grid.
+        The mean of every cell is exact: its band holds the end caps and what may lie between the
+        planes, not the interpolation of the grid.
         """
+
+        def with_outside(curve: Curve, outside_cc: float) -> Interval:
+            total = curve.total_cc + outside_cc
+            return self._mean_bounds(curve)[0] * curve.total_cc / total, math.inf
+
         return self._dose_value(
-            lambda curve: curve.mean_gy,
-            lambda curve: curve.mean_band_gy or (curve.mean_gy, curve.mean_gy),
-            lambda: (self._mean_with_cold_outside(), math.inf),
-            "Mean",
+            lambda curve: curve.mean_gy, self._mean_bounds, with_outside, "Mean"
         )
 
     def max(self) -> Value:
         """Largest dose at a point of the closed solid.
 
         The search is exact where the field is trilinear in every cell; else the band ends at the
-        largest corner of a touching cell. A note says where that point is.
+        largest corner of a touching cell. It begins at a dose that a drawn plane has, as the edge of
+        a slab may overshoot, and goes on to the peak that may lie between planes. A note says where
+        that point is.
         """
+
+        def bounds(curve: Curve) -> Interval:
+            surely = min(curve.max_gy, max(self._drawn[1], curve.min_gy))
+            return surely, curve.limits_gy[1] + self._beyond[1]
+
         found = self._dose_value(
             lambda curve: curve.max_gy,
-            lambda curve: (curve.max_gy, curve.limits_gy[1]),
-            lambda: (self._max(), math.inf),
+            bounds,
+            lambda curve, _outside: (bounds(curve)[0], math.inf),
             "Max",
         )
         if self.hottest is None:
@@ -148,10 +167,15 @@ class Dvh:
 
     def min(self) -> Value:
         """Smallest dose at a point of the closed solid; its band is that of :meth:`max`."""
+
+        def bounds(curve: Curve) -> Interval:
+            surely = max(curve.min_gy, min(self._drawn[0], curve.max_gy))
+            return max(curve.limits_gy[0] - self._beyond[0], 0.0), surely
+
         return self._dose_value(
             lambda curve: curve.min_gy,
-            lambda curve: (curve.limits_gy[0], curve.min_gy),
-            lambda: (0.0, self._min()),
+            bounds,
+            lambda curve, _outside: (0.0, bounds(curve)[1]),
             "Min",
         )
 
@@ -168,8 +192,11 @@ class Dvh:
         return self._dose_value(
             lambda curve: curve.dose_at(wanted(curve)),
             lambda curve: curve.dose_bounds(wanted(curve)),
-            lambda: self._d_with_outside(self._amount(cc, percent)),
+            lambda curve, outside: _d_with_outside(
+                curve, outside, _amount(cc, percent, curve.total_cc + outside)
+            ),
             text,
+            reference=Reference.HOT if percent is None else Reference.SHARE,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
         )
 
@@ -186,8 +213,11 @@ class Dvh:
         return self._dose_value(
             lambda curve: _cold_dose(curve, hot_rest(curve)),
             lambda curve: _cold_bounds(curve, hot_rest(curve)),
-            lambda: self._dc_with_outside(self._amount(cc, percent)),
+            lambda curve, outside: _dc_with_outside(
+                curve, outside, _amount(cc, percent, curve.total_cc + outside)
+            ),
             text,
+            reference=Reference.COLD if percent is None else Reference.SHARE,
             exists=lambda curve, reading: wanted(curve) <= self._total(reading) * (1 + 1e-12),
         )
 
@@ -198,18 +228,12 @@ class Dvh:
         """
         if not math.isfinite(exponent) or exponent == 0:
             raise ValueError(f"gEUD with a = {exponent}: need a number other than 0")
-        curve = self._curves.get(CapReading.CHOSEN)
-
-        def with_outside() -> Interval:
-            if curve is None:
-                return 0.0, math.inf
-            return power_mean_with_outside(curve, self.outside_cc, exponent)
-
         return self._dose_value(
             lambda one: power_mean(one, exponent),
             lambda one: power_bounds(one, exponent),
-            with_outside,
+            lambda one, outside: power_bounds_with_outside(one, outside, exponent),
             f"gEUD{exponent:g}",
+            reference=Reference.SHARE,
         )
 
     def v(self, *, gy: float, unit: Unit | str = Unit.CC) -> Value:
@@ -224,7 +248,7 @@ class Dvh:
 
         def bounds(curve: Curve) -> Interval:
             low, high = curve.volume_bounds(gy)
-            return curve.total_cc - high, curve.total_cc - low
+            return max(curve.total_cc - high, 0.0), curve.total_cc - low
 
         return self._volume_value(
             gy, Unit(unit), lambda curve: curve.total_cc - curve.volume_at(gy), bounds,
@@ -235,27 +259,29 @@ class Dvh:
         outside = f", {self.outside_cc:.2f} cc outside the dose grid" if self.outside_cc else ""
         return f"Dvh({self.name!r}, {self.total_cc:.2f} cc{outside}, mean {self.mean()!r})"
 
+    def _bounding(self, reading: CapReading, reference: Reference) -> Curve:
+        """The curve of a reading, its bounds widened by what may lie between the planes."""
+        if self._between is None:
+            return self._curves[reading]
+        if reference not in self._widened:
+            self._widened[reference] = self._between.widened(self._curves, reference)
+        return self._widened[reference][reading]
+
+    def _mean_bounds(self, curve: Curve) -> Interval:
+        low, high = curve.mean_band_gy or (curve.mean_gy, curve.mean_gy)
+        off = self._between.mean_gy if self._between else 0.0
+        return low - off, high + off
+
+    @property
+    def _beyond(self) -> Interval:
+        return self._between.beyond_gy if self._between else (0.0, 0.0)
+
     def _inside(self, reading: CapReading) -> float:
         curve = self._curves.get(reading)
         return curve.total_cc if curve else 0.0
 
     def _total(self, reading: CapReading) -> float:
         return self._inside(reading) + self._outside[reading]
-
-    def _max(self) -> float:
-        curve = self._curves.get(CapReading.CHOSEN)
-        return curve.max_gy if curve else 0.0
-
-    def _min(self) -> float:
-        curve = self._curves.get(CapReading.CHOSEN)
-        return curve.min_gy if curve else math.inf
-
-    def _mean_with_cold_outside(self) -> float:
-        curve = self._curves.get(CapReading.CHOSEN)
-        return curve.mean_gy * curve.total_cc / self.total_cc if curve else 0.0
-
-    def _amount(self, cc: float | None, percent: float | None) -> float:
-        return cc if cc is not None else float(percent or 0) / 100.0 * self.total_cc
 
     def _volume_argument(
         self, kind: str, cc: float | None, percent: float | None
@@ -285,23 +311,27 @@ class Dvh:
         self,
         number: Read,
         bounds: Callable[[Curve], Interval],
-        with_outside: Callable[[], Interval],
+        with_outside: Callable[[Curve, float], Interval],
         text: str,
+        *,
+        reference: Reference | None = None,
         exists: Callable[[Curve, CapReading], bool] = lambda _curve, _reading: True,
     ) -> Value:
         """A dose metric: its number and band, or the interval that a part without dose leaves."""
         curve = self._curves.get(CapReading.CHOSEN)
         if not self.total_cc > 0:
             return Value.undefined(f"{self.name} has no volume", Unit.GY)
-        if curve is None or self.outside_cc > 0:
-            return self._unknown(text, Unit.GY, with_outside())
-        band = [
-            limit
+        if curve is None:
+            return self._unknown(text, Unit.GY, (0.0, math.inf))
+        known = {
+            reading: one if reference is None else self._bounding(reading, reference)
             for reading, one in self._curves.items()
-            if exists(one, reading)
-            for limit in bounds(one)
-        ]
-        return Value.of(number(curve), Unit.GY, min(band), max(band))
+        }
+        if self.outside_cc > 0:
+            ends = [with_outside(one, self._outside[reading]) for reading, one in known.items()]
+            return self._unknown(text, Unit.GY, _hull(ends))
+        ends = [bounds(one) for reading, one in known.items() if exists(one, reading)]
+        return Value.of(number(curve), Unit.GY, *_hull(ends))
 
     def _volume_value(
         self, gy: float, unit: Unit, number: Read, bounds: Callable[[Curve], Interval], text: str,
@@ -322,18 +352,18 @@ class Dvh:
             total = 0.0 if cold else self.total_cc
             return Value.of(scaled(total, CapReading.CHOSEN), unit)
         curve = self._curves.get(CapReading.CHOSEN)
-        if curve is None or self.outside_cc > 0:
-            known = number(curve) if curve else 0.0
-            possible = (
-                scaled(known, CapReading.CHOSEN),
-                scaled(known + self.outside_cc, CapReading.CHOSEN),
-            )
-            return self._unknown(text, unit, possible)
-        band = [
-            scaled(limit, reading) for reading, one in self._curves.items() for limit in bounds(one)
+        if curve is None:
+            return self._unknown(text, unit, (0.0, scaled(self.outside_cc, CapReading.CHOSEN)))
+        in_cc = Reference.COLD if cold else Reference.HOT
+        reference = in_cc if unit is Unit.CC else Reference.SHARE
+        known = {reading: bounds(self._bounding(reading, reference)) for reading in self._curves}
+        ends = [
+            (scaled(low, reading), scaled(high + self._outside[reading], reading))
+            for reading, (low, high) in known.items()
         ]
-        best = scaled(number(curve), CapReading.CHOSEN)
-        return Value.of(best, unit, min(band), max(band))
+        if self.outside_cc > 0:
+            return self._unknown(text, unit, _hull(ends))
+        return Value.of(scaled(number(curve), CapReading.CHOSEN), unit, *_hull(ends))
 
     def _unknown(self, text: str, unit: Unit, possible: Interval) -> Value:
         low, high = possible
@@ -345,24 +375,29 @@ class Dvh:
             possible,
         )
 
-    def _d_with_outside(self, cc: float) -> Interval:
-        """D(x) with the part outside at no dose, and at any dose."""
-        curve = self._curves.get(CapReading.CHOSEN)
-        if curve is None:
-            return 0.0, math.inf
-        cold = curve.dose_at(cc) if cc <= curve.total_cc else 0.0
-        rest = cc - self.outside_cc
-        return cold, curve.dose_at(rest) if rest > 0 else math.inf
 
-    def _dc_with_outside(self, cc: float) -> Interval:
-        """DC(x) with the part outside at no dose, and at any dose."""
-        curve = self._curves.get(CapReading.CHOSEN)
-        if curve is None:
-            return 0.0, math.inf
-        rest = cc - self.outside_cc
-        cold = _cold_dose(curve, curve.total_cc - rest) if rest > 0 else 0.0
-        hot = _cold_dose(curve, curve.total_cc - cc) if cc <= curve.total_cc else math.inf
-        return cold, hot
+def _hull(intervals: list[Interval]) -> Interval:
+    """The interval that holds all of some."""
+    return min(low for low, _ in intervals), max(high for _, high in intervals)
+
+
+def _amount(cc: float | None, percent: float | None, total_cc: float) -> float:
+    return cc if cc is not None else float(percent or 0) / 100.0 * total_cc
+
+
+def _d_with_outside(curve: Curve, outside_cc: float, cc: float) -> Interval:
+    """What D(x) may be with a further volume at no dose, and at any dose."""
+    rest = cc - outside_cc
+    cold = curve.dose_bounds(cc)[0] if cc <= curve.total_cc else 0.0
+    return cold, curve.dose_bounds(rest)[1] if rest > 0 else math.inf
+
+
+def _dc_with_outside(curve: Curve, outside_cc: float, cc: float) -> Interval:
+    """What DC(x) may be with a further volume at no dose, and at any dose."""
+    rest = cc - outside_cc
+    cold = _cold_bounds(curve, curve.total_cc - rest)[0] if rest > 0 else 0.0
+    hot = _cold_bounds(curve, curve.total_cc - cc)[1] if cc <= curve.total_cc else math.inf
+    return cold, hot
 
 
 def _cold_dose(curve: Curve, hot_cc: float) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from planeval.dose.curve import Curve
 
-__all__ = ["power_bounds", "power_mean", "power_mean_with_outside"]
+__all__ = ["power_bounds", "power_bounds_with_outside", "power_mean"]
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def power_mean(curve: Curve, exponent: float) -> float:
 
 
 def power_bounds(curve: Curve, exponent: float) -> tuple[float, float]:
-    """Return gEUD with every cell at its lowest and at its highest corner."""
+    """Return gEUD with the least and with the largest volumes at every dose."""
     low, high = (
         _steps(curve.bound_gy, volumes, curve.total_cc, exponent)
         for volumes in (curve.lower_cc, curve.upper_cc)
@@ -36,13 +36,13 @@ def power_bounds(curve: Curve, exponent: float) -> tuple[float, float]:
     return low, high
 
 
-def power_mean_with_outside(
+def power_bounds_with_outside(
     curve: Curve, outside_cc: float, exponent: float
 ) -> tuple[float, float]:
-    """Return gEUD with a further volume at no dose and at any dose."""
+    """Return what gEUD may be with a further volume at no dose and at any dose."""
     share = curve.total_cc / (curve.total_cc + outside_cc)
-    known = power_mean(curve, exponent) * share ** (1 / exponent)
-    return (known, math.inf) if exponent > 0 else (0.0, known)
+    low, high = (known * share ** (1 / exponent) for known in power_bounds(curve, exponent))
+    return (low, math.inf) if exponent > 0 else (0.0, high)
 
 
 def _mean(dose: Floats, volume: Floats, total: float, exponent: float) -> float:

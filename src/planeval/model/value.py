@@ -15,10 +15,11 @@ __all__ = ["Value"]
 class Value:
     """What a metric came to: a number in [low, high], or a reason. Exactly one of the two.
 
-    ``low`` and ``high`` are the numeric band: what the sampling cells and the end-cap rule leave
-    open. Where part of a structure has no dose the number is unknown, yet often bounded: then
-    ``reason`` says so and ``possible`` is the interval that the missing part leaves, which may be
-    enough to judge a limit. ``notes`` carry what the reader of this number must know.
+    ``low`` and ``high`` are the numeric band: what the sampling cells, the end-cap rule and the space
+    between planes leave open; not contouring, the planning system's dose or the interpolation of its
+    grid. Where part of a structure has no dose the number is unknown, yet often bounded: then
+    ``reason`` says so and ``possible`` is the interval that the missing part leaves, with the band,
+    which may be enough to judge a limit. ``notes`` carry what the reader of this number must know.
 
     Asking an undefined value for its number, or comparing it, raises
     :class:`~planeval.errors.UndefinedMetric`: undefined is never 0 and never passes.
