@@ -7,7 +7,9 @@ the left side with the front of the patient on the left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -17,7 +19,7 @@ from planeval.case import Case
 from planeval.dose.field import trilinear
 from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
-from planeval.geometry.stack import CapReading
+from planeval.geometry.stack import CapReading, Slab
 from planeval.model import Dose, Image, Structure
 from planeval.model.record import EvaluationRecord
 
@@ -88,18 +90,26 @@ class PicturePlane:
         )
 
     def points(self, step_mm: float) -> Floats:
-        """Patient points of the samples, row by row, shape (rows * columns, 3)."""
-        rows, columns = self.shape(step_mm)
-        down, right = np.meshgrid(
-            np.arange(rows) * step_mm, np.arange(columns) * step_mm, indexing="ij"
-        )
-        along = np.stack([right.ravel(), down.ravel()], axis=1)
-        return np.asarray(self.corner_mm + along @ np.array([self.right, self.down]))
+        """Patient points of the samples, row by row, shape (rows * columns, 3); read-only."""
+        return _points(self, step_mm)
 
     def project(self, points_xyz: Floats) -> Floats:
         """Return picture mm (right, down) of patient points, shape (n, 3) -> (n, 2)."""
         shifted = points_xyz - np.asarray(self.corner_mm)
         return np.asarray(shifted @ np.array([self.right, self.down]).T)
+
+
+@lru_cache(maxsize=4)
+def _points(plane: PicturePlane, step_mm: float) -> Floats:
+    """Return the samples of a plane; every structure on it asks for the same ones."""
+    rows, columns = plane.shape(step_mm)
+    down, right = np.meshgrid(
+        np.arange(rows) * step_mm, np.arange(columns) * step_mm, indexing="ij"
+    )
+    along = np.stack([right.ravel(), down.ravel()], axis=1)
+    points = np.asarray(plane.corner_mm + along @ np.array([plane.right, plane.down]))
+    points.setflags(write=False)
+    return points
 
 
 def orthogonal_planes(box: Box, centre: Vector) -> tuple[PicturePlane, PicturePlane, PicturePlane]:
@@ -238,15 +248,31 @@ def dose_on(plane: PicturePlane, dose: Dose, step_mm: float) -> Floats:
 def inside_on(plane: PicturePlane, structure: Structure, step_mm: float) -> NDArray[np.bool_]:
     """Return which samples of a plane lie in a solid."""
     method = structure.method
+    slabs = [
+        slab
+        for slab in structure.stack.slabs(method.caps, method.between)
+        if slab.readings & CapReading.CHOSEN
+    ]
     places = structure.stack.frame.to_plane(plane.points(step_mm))
-    order = np.argsort(places[:, 2], kind="stable")
-    places = places[order]
-    inside = np.zeros(len(places), dtype=bool)
-    for slab in structure.stack.slabs(method.caps, method.between):
+    near = _near(places, slabs)
+    near = near[np.argsort(places[near, 2], kind="stable")]
+    places = places[near]
+    within = np.zeros(len(places), dtype=bool)
+    for slab in slabs:
         first, last = np.searchsorted(places[:, 2], [slab.low_mm, slab.high_mm])
-        if first < last and slab.readings & CapReading.CHOSEN:
+        if first < last:
             shapely.prepare(slab.area)
-            inside[first:last] |= shapely.contains_xy(slab.area, places[first:last, :2])
-    back = np.empty_like(inside)
-    back[order] = inside
-    return back.reshape(plane.shape(step_mm))
+            within[first:last] |= shapely.contains_xy(slab.area, places[first:last, :2])
+    inside = np.zeros(plane.shape(step_mm), dtype=bool)
+    inside.ravel()[near] = within
+    return inside
+
+
+def _near(places: Floats, slabs: Sequence[Slab]) -> NDArray[np.intp]:
+    """Return the numbers of the places in the box around slabs."""
+    if not slabs:
+        return np.zeros(0, dtype=np.intp)
+    u0, v0, u1, v1 = shapely.total_bounds([slab.area for slab in slabs])
+    low = (u0, v0, min(slab.low_mm for slab in slabs))
+    high = (u1, v1, max(slab.high_mm for slab in slabs))
+    return np.flatnonzero(((places >= low) & (places <= high)).all(axis=1))
