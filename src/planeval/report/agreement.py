@@ -191,8 +191,13 @@ def agreement_summary(record: EvaluationRecord) -> str:
     if not record.agreement:
         return ""
     counts = Counter(row.state for row in record.agreement)
-    parts = (f"{counts[state]} {_WORDS[state][0]}" for state in _ORDER if counts[state])
+    parts = (_counted(counts[state], _WORDS[state][0]) for state in _ORDER if counts[state])
     return f"{len(record.agreement)} DVHs of the planning system: {', '.join(parts)}"
+
+
+def _counted(count: int, word: str) -> str:
+    """Return ``1 agrees`` or ``2 agree``."""
+    return f"{count} {word if count == 1 else word.removesuffix('s')}"
 
 
 def agreement_rules(record: EvaluationRecord) -> tuple[str, ...]:
