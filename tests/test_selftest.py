@@ -94,7 +94,8 @@ def test_numbers_alone_and_nothing_at_all(folder, monkeypatch):
     with_fault(monkeypatch, scale)
     (result,) = self_test(folder, protocol=folder / "own.yaml").results
     assert result.noticed is Noticed.NUMBERS
-    assert result.evidence.startswith("Liver Mean[Gy]: ")
+    assert " Gy [" in result.evidence
+    assert result.evidence.split(" [")[0].split(" ")[0] in ("Liver", "PTV")
     runner = CliRunner()
     arguments = ["selftest", str(folder), "--protocol", str(folder / "own.yaml")]
     assert runner.invoke(cli, arguments, standalone_mode=False).return_value == 3
@@ -103,6 +104,17 @@ def test_numbers_alone_and_nothing_at_all(folder, monkeypatch):
     assert done.return_value == 1
     (shown,) = json.loads(done.stdout)["results"]
     assert (shown["noticed"], shown["evidence"]) == ("not noticed", "nothing changed")
+
+
+def test_a_protocol_that_names_no_organ_still_sees_the_numbers(folder, tmp_path, monkeypatch):
+    """The inventory is compared as well: a dose that moved is not "nothing changed"."""
+    other = tmp_path / "other.yaml"
+    other.write_text(PROTOCOL.replace("Liver", "Heart"), encoding="utf-8")
+    shifted = next(fault for fault in FAULTS if fault.code == "dose-halved")
+    monkeypatch.setattr(selftest, "FAULTS", (shifted,))
+    monkeypatch.setattr(selftest, "_flagged", lambda before, after: "")
+    (result,) = self_test(folder, protocol=other).results
+    assert result.noticed is Noticed.NUMBERS
 
 
 def test_what_cannot_be_made_says_why(folder, tmp_path, monkeypatch):

@@ -18,10 +18,9 @@ from planeval.dicom import scan_folder
 from planeval.dicom.faults import FAULTS, CopiedPlan, Fault, put
 from planeval.errors import InconsistentCase, PlanevalError
 from planeval.loading import load
-from planeval.model import Severity
+from planeval.model import Severity, Value
 from planeval.model.faults import FaultResult, Noticed, SelfTest
 from planeval.model.record import EvaluationRecord
-from planeval.model.rows import Row
 from planeval.pipeline import Evaluation, evaluate, only_protocol
 from planeval.protocol.choosing import propose
 from planeval.protocol.library import load as load_protocol
@@ -127,22 +126,33 @@ def _flagged(before: EvaluationRecord, after: EvaluationRecord) -> str:
 
 
 def _changed(before: EvaluationRecord, after: EvaluationRecord) -> str:
-    """Return the value that changed most, empty where none did."""
-    then = {(row.id, row.structure, row.match.name_in_plan): row for row in before.flat_rows()}
+    """Return the value that changed most, against the largest of its metric; empty where none did."""
+    then = _values(before)
+    scale: dict[str, float] = {}
+    for (_structure, metric), value in then.items():
+        scale[metric] = max(scale.get(metric, 0.0), abs(value.number or 0.0))
     largest, text = SMALL_CHANGE, ""
-    for row in after.flat_rows():
-        old = then.get((row.id, row.structure, row.match.name_in_plan))
-        if old is not None and (change := _relative_change(old, row)) > largest:
-            largest = change
-            text = f"{row.structure} {row.metric}: {old.value!r}, then {row.value!r}"
+    for name, new in _values(after).items():
+        old = then.get(name)
+        if old is not None and (change := _change(old, new, scale[name[1]])) > largest:
+            largest, text = change, f"{' '.join(name)}: {old!r}, then {new!r}"
     return text
 
 
-def _relative_change(old: Row, new: Row) -> float:
-    one, other = old.value.number, new.value.number
+def _values(record: EvaluationRecord) -> dict[tuple[str, str], Value]:
+    """Return the values of the rows and of the inventory by structure and metric."""
+    found = {(row.structure, row.metric): row.value for row in record.flat_rows()}
+    for row in record.structures:
+        found |= {(row.name, "Mean[Gy]"): row.mean, (row.name, "Max[Gy]"): row.maximum}
+        found |= {(row.name, "Min[Gy]"): row.minimum, (row.name, "Volume[cc]"): row.volume}
+    return found
+
+
+def _change(old: Value, new: Value, scale: float) -> float:
+    one, other = old.number, new.number
     if one is None or other is None:
-        return 0.0 if one is other else float("inf")
-    return abs(other - one) / max(abs(one), abs(other), 1e-9)
+        return 0.0 if one is other else 1.0
+    return abs(other - one) / max(scale, 1e-9)
 
 
 def _organ(case: Case, record: EvaluationRecord) -> int | None:
