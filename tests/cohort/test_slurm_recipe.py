@@ -68,7 +68,9 @@ def test_the_recipe_runs(slurm, protocol, capsys):
         ('"/data/pacs"', repr(str(slurm / "pacs"))), ('"hcc-zhai2025"', repr(str(protocol))),
         ('out="cohort"', f"out={str(slurm / 'out')!r}"), ("resume=True", "resume=False"),
         ("jobs=5", "jobs=1"), ("cores=4", "cores=2"), ('"8GB"', '"2GB"'),
-        ("nanny=False)", 'nanny=False, scheduler_options={"host": "127.0.0.1"})'),
+        # any free port for the dashboard: another test may have the usual one
+        ("nanny=False)", 'nanny=False, scheduler_options={"host": "127.0.0.1", '
+                         '"dashboard_address": ":0"})'),
     ):  # fmt: skip
         assert old in code
         code = code.replace(old, new)
