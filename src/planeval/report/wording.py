@@ -151,9 +151,9 @@ def method_sentences(method: Method) -> tuple[str, ...]:
         "exceed.",
         "Percentages refer to the full structure volume. A dose asked for more volume than the "
         "structure has is undefined.",
-        "The band beside a value covers the corner doses of the cells and the end planes, from no "
-        "cap to one full plane spacing; a cell's mean is exact, so the band of Mean holds the end "
-        "planes alone. The error of dose-grid interpolation is not in it.",
+        "The band beside a value covers what every cell holds at least and at most, the end planes "
+        "from no cap to one full plane spacing, and an estimate of what may lie between the planes. "
+        "Contouring, the dose calculation and the interpolation of its grid are not in it.",
         "Limits are compared with the unrounded best estimate; < and ≤ stay distinct. Near limit "
         "means that the outcome changes within the band.",
         "BED and EQD2 of the prescription use the linear-quadratic model with the alpha/beta "
