@@ -42,6 +42,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "dose-grid-coarse": (_WARNING, "the dose grid is coarse for this fractionation or target"),
     "target-outside-dose-grid": (_WARNING, "part of a target lies outside the dose grid"),
     "dose-grid-cut": (_WARNING, "high dose reaches the border of the dose grid"),
+    "target-cold": (_WARNING, "a target has its dose in the middle and not everywhere"),
     # structures
     "structure-outside-body": (_WARNING, "part of a structure lies outside the body"),
     "target-outside-body": (_WARNING, "part of a target lies outside the body"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from planeval.case import Case
-from planeval.checks import air, devices, dose_grid, objects, plan, solids
+from planeval.checks import air, devices, dose_grid, objects, plan, solids, target_dose
 from planeval.checks.outcome import Check
 from planeval.checks.subject import Subject
 from planeval.model import CaseData, Finding
@@ -50,6 +50,7 @@ CASE_CHECKS: tuple[Check[Subject], ...] = (
         ("dose-several-grids",),
     ),
     Check("grid-coverage", "Extent of the dose grid", dose_grid.coverage, ("dose-zero",)),
+    Check("target-dose", "Dose in all of a target", target_dose.covered),
     Check(
         "images",
         "Contours and image slices",
