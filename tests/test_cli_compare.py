@@ -179,3 +179,11 @@ def test_slices_to_scroll_are_asked_for(exports, tmp_path, slices, count):
     assert main(["evaluate", str(exports / "good"), *options, "--slices", slices]) == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert text.count('<section id="viewer"') == count
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare", "robust"])
+def test_a_child_pugh_class_that_there_is_not_is_a_usage_error(command, tmp_path, capsys):
+    """Every command that asks for it says which there are; none calls it a defect."""
+    write_plan(tmp_path / "a", "A", 30.0)
+    assert main([command, str(tmp_path / "a"), "--child-pugh", "Z9"]) == 2
+    assert "'Z9' is not one of" in capsys.readouterr().err

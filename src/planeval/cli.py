@@ -29,6 +29,9 @@ from planeval.cli_expand import expand
 from planeval.cli_names import names
 from planeval.cli_options import (
     Dose,
+    child_pugh_option,
+    map_option,
+    names_option,
     prescriptions,
     protocol_dir_option,
     read_case,
@@ -36,6 +39,7 @@ from planeval.cli_options import (
     reading_options,
     show,
     structure_map,
+    unverified_option,
     write,
 )
 from planeval.cli_protocol import protocol_group
@@ -53,7 +57,6 @@ FORMATS = ("html", "json", "csv", "junit", "pdf")
 DEFAULT_FORMATS = "html,json,csv"
 PAPERS = ("a4", "letter")
 LANGUAGES = ("en", "zh")
-CHILD_PUGH = ("A", "B", "C", "A5", "A6", "B7", "B8", "B9", *(f"C{n}" for n in range(10, 16)))
 FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
 
 
@@ -86,23 +89,10 @@ def cli(verbose: bool) -> None:
     help="A protocol's id, or a YAML file; without it the one disease set that applies.",
 )
 @protocol_dir_option
-@click.option(
-    "--allow-unverified",
-    is_flag=True,
-    help="Show what limits come to that nobody has read in their source, outside the verdict.",
-)
-@click.option(
-    "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
-    help='Name a structure by hand, e.g. --map "CTV肝=CTV".',
-)  # fmt: skip
-@click.option(
-    "--names", "names_file", type=click.Path(path_type=Path, dir_okay=False),
-    help="A reviewed alias file (planeval names); its rows with yes are used where they fit.",
-)  # fmt: skip
-@click.option(
-    "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
-    help="Child-Pugh class or score for protocols that ask for it, e.g. A or A5.",
-)  # fmt: skip
+@unverified_option
+@map_option
+@names_option
+@child_pugh_option
 @click.option(
     "--check-hu", is_flag=True, help="Read the HU of the images to look for air in targets."
 )

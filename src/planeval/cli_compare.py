@@ -11,10 +11,15 @@ import click
 import planeval as pe
 from planeval.cli_options import (
     Dose,
+    child_pugh_option,
+    map_option,
+    names_option,
     prescriptions,
     protocol_dir_option,
     show,
+    solid_options,
     structure_map,
+    unverified_option,
     write,
 )
 
@@ -41,27 +46,11 @@ FAIL_ON = ("fail", "acceptable", "worse", "change", "never")
     help="Prescribed dose of every plan: 55, or one per target: --rx PTV1=55.",
 )  # fmt: skip
 @click.option("--fx", type=click.IntRange(1, 200), help="Number of fractions of --rx.")
-@click.option(
-    "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
-    help='Name a structure by hand, e.g. --map "CTV肝=CTV".',
-)  # fmt: skip
-@click.option(
-    "--names", "names_file", type=click.Path(path_type=Path, dir_okay=False),
-    help="A reviewed alias file (planeval names); its rows with yes are used where they fit.",
-)  # fmt: skip
-@click.option("--child-pugh", metavar="CLASS", help="Child-Pugh class or score, e.g. A or A5.")
-@click.option(
-    "--allow-unverified", is_flag=True,
-    help="Show what limits come to that nobody has read in their source, outside the verdict.",
-)  # fmt: skip
-@click.option(
-    "--caps", type=click.Choice(["half", "none", "tapered"]), default="half", show_default=True,
-    help="What lies beyond the end planes of a structure.",
-)  # fmt: skip
-@click.option(
-    "--between", type=click.Choice(["prism", "interpolated"]), default="prism", show_default=True,
-    help="What lies between two planes of a structure.",
-)  # fmt: skip
+@map_option
+@names_option
+@child_pugh_option
+@unverified_option
+@solid_options
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option(
     "--format", "formats", default="html,json,csv", show_default=True,

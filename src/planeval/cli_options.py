@@ -13,6 +13,9 @@ import planeval as pe
 
 __all__ = [
     "Dose",
+    "child_pugh_option",
+    "map_option",
+    "names_option",
     "prescriptions",
     "protocol_dir_option",
     "read_case",
@@ -20,7 +23,9 @@ __all__ = [
     "reading_choices",
     "reading_options",
     "show",
+    "solid_options",
     "structure_map",
+    "unverified_option",
     "write",
 ]
 
@@ -33,6 +38,39 @@ protocol_dir_option = click.option(
     help="Folder of your own protocols; an id there takes the place of a shipped one. Also "
     "PLANEVAL_PROTOCOLS.",
 )
+
+map_option = click.option(
+    "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
+    help='Name a structure by hand, e.g. --map "CTV肝=CTV".',
+)  # fmt: skip
+names_option = click.option(
+    "--names", "names_file", type=click.Path(path_type=Path, dir_okay=False),
+    help="A reviewed alias file (planeval names); its rows with yes are used where they fit.",
+)  # fmt: skip
+unverified_option = click.option(
+    "--allow-unverified", is_flag=True,
+    help="Show what limits come to that nobody has read in their source, outside the verdict.",
+)  # fmt: skip
+
+CHILD_PUGH = ("A", "B", "C", "A5", "A6", "B7", "B8", "B9", *(f"C{n}" for n in range(10, 16)))
+
+child_pugh_option = click.option(
+    "--child-pugh", type=click.Choice(CHILD_PUGH, case_sensitive=False), metavar="CLASS",
+    help="Child-Pugh class or score for protocols that ask for it, e.g. A or A5.",
+)  # fmt: skip
+
+
+def solid_options(command: Command) -> Command:
+    """Options that say what a structure's contours stand for."""
+    between = click.option(
+        "--between", type=click.Choice(["prism", "interpolated"]), default="prism",
+        show_default=True, help="What lies between two planes of a structure.",
+    )  # fmt: skip
+    caps = click.option(
+        "--caps", type=click.Choice(["half", "none", "tapered"]), default="half",
+        show_default=True, help="What lies beyond the end planes of a structure.",
+    )  # fmt: skip
+    return caps(between(command))
 
 
 class Dose(click.ParamType[tuple[str, float]]):
@@ -53,7 +91,7 @@ class Dose(click.ParamType[tuple[str, float]]):
 
 def reading_options(command: Command) -> Command:
     """Options of every command that reads a case."""
-    options = [
+    options: list[Callable[[Command], Command]] = [
         click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.option("--plan", help="Choose the plan by UID, label or path."),
         click.option("--structures", help="Choose the structure set by UID, label or path."),
@@ -79,14 +117,7 @@ def reading_options(command: Command) -> Command:
             "--tps-dvh", "tps_dvhs", type=click.Path(path_type=Path), multiple=True,
             help="A DVH text export of Eclipse/ARIA to compare with.",
         ),
-        click.option(
-            "--caps", type=click.Choice(["half", "none", "tapered"]), default="half",
-            show_default=True, help="What lies beyond the end planes of a structure.",
-        ),
-        click.option(
-            "--between", type=click.Choice(["prism", "interpolated"]), default="prism",
-            show_default=True, help="What lies between two planes of a structure.",
-        ),
+        solid_options,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

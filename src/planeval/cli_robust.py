@@ -10,11 +10,14 @@ import click
 
 import planeval as pe
 from planeval.cli_options import (
+    child_pugh_option,
+    map_option,
     protocol_dir_option,
     read_case,
     reading_options,
     show,
     structure_map,
+    unverified_option,
     write,
 )
 
@@ -54,11 +57,9 @@ def _options(command: Command) -> Command:
         click.option("--protocol",
                      help="A protocol's id, or a YAML file; without it the one that applies."),
         protocol_dir_option,
-        click.option("--allow-unverified", is_flag=True,
-                     help="Also judge limits that nobody has read, outside the verdict."),
-        click.option("--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
-                     help="Name a structure by hand."),
-        click.option("--child-pugh", metavar="CLASS", help="Child-Pugh class or score, e.g. A5."),
+        unverified_option,
+        map_option,
+        child_pugh_option,
         click.option("--systematic", type=Lengths(),
                      help="Systematic error (1 SD), drawn once a scenario."),
         click.option("--random", "random_mm", type=Lengths(),

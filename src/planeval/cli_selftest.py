@@ -9,6 +9,7 @@ import click
 
 import planeval as pe
 from planeval.cli_options import (
+    map_option,
     protocol_dir_option,
     reading_choices,
     reading_options,
@@ -23,10 +24,7 @@ __all__ = ["selftest"]
 @reading_options
 @click.option("--protocol", help="A protocol's id, or a YAML file; else the one that applies.")
 @protocol_dir_option
-@click.option(
-    "--map", "mapping", multiple=True, metavar="PLAN=PROTOCOL",
-    help="Name a structure by hand, as for planeval evaluate.",
-)  # fmt: skip
+@map_option
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def selftest(
     protocol: str | None,
