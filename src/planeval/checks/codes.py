@@ -6,7 +6,8 @@ threshold says is a guess and a warning that carries its evidence. Codes are sta
 
 from __future__ import annotations
 
-from planeval.model import Finding, Severity
+from planeval.model import Severity
+from planeval.model.finding import FindingCodes
 
 __all__ = ["CODES", "finding"]
 
@@ -55,8 +56,4 @@ CODES: dict[str, tuple[Severity, str]] = {
 }
 """Code -> (severity, meaning)."""
 
-
-def finding(code: str, message: str, where: str = "") -> Finding:
-    """Make a finding of a listed code with its own severity."""
-    severity, _meaning = CODES[code]
-    return Finding(code, severity, message, where)
+finding = FindingCodes(CODES)

@@ -5,7 +5,8 @@ Codes are stable: files, tests and people refer to them.
 
 from __future__ import annotations
 
-from planeval.model import Finding, Severity
+from planeval.model import Severity
+from planeval.model.finding import FindingCodes
 
 __all__ = ["CODES", "finding"]
 
@@ -95,8 +96,4 @@ CODES: dict[str, tuple[Severity, str]] = {
 }
 """Code -> (severity, meaning)."""
 
-
-def finding(code: str, message: str, where: str = "") -> Finding:
-    """Make a finding of a listed code with its own severity."""
-    severity, _meaning = CODES[code]
-    return Finding(code, severity, message, where)
+finding = FindingCodes(CODES)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Severity"]
+__all__ = ["Finding", "FindingCodes", "Severity"]
 
 
 class Severity(StrEnum):
@@ -34,3 +35,20 @@ class Finding:
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
         return f"{self.severity} {self.code}{place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCodes:
+    """The codes of one part of planeval: code -> (severity, meaning); calling it makes a finding.
+
+    >>> codes = FindingCodes({"late": (Severity.INFO, "it came late")})
+    >>> print(codes("late", "by two days"))
+    info late: by two days
+    """
+
+    meanings: Mapping[str, tuple[Severity, str]]
+
+    def __call__(self, code: str, message: str, where: str = "") -> Finding:
+        """Make a finding of a listed code with its own severity."""
+        severity, _meaning = self.meanings[code]
+        return Finding(code, severity, message, where)
