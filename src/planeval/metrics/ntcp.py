@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from planeval.dose.dvh import Dvh
+from planeval.metrics.fitted import check_fitted, not_fitted
 from planeval.model import Biology, Value
 from planeval.units import Unit
 
@@ -52,10 +53,7 @@ class LkbSet:
         low, high = self.td50_interval_gy
         if not 0 < low <= self.td50_gy <= high:
             raise ValueError(f"TD50 {self.td50_gy} Gy does not lie in its interval {low} to {high}")
-        if not 0 < self.fitted_gy[0] <= self.fitted_gy[1]:
-            raise ValueError(
-                f"fitted_gy {self.fitted_gy}: need 0 < low <= high, in Gy per fraction"
-            )
+        check_fitted(self.fitted_gy)
         if not (self.source.strip() and self.organ.strip() and self.endpoint.strip()):
             raise ValueError("a parameter set names its organ, its endpoint and its source")
 
@@ -78,14 +76,9 @@ def complication_probability(
     ``fraction_doses_gy`` are the prescribed doses per fraction of the deliveries. The band joins that
     of the dose with the interval of TD50.
     """
-    low, high = parameters.fitted_gy
-    outside = [gy for gy in fraction_doses_gy if not low - 1e-9 <= gy <= high + 1e-9]
-    if outside or not fraction_doses_gy:
-        stated = ", ".join(f"{gy:g}" for gy in outside) or "an unknown dose"
-        return Value.undefined(
-            f"{parameters.label}: fitted to {low:g} to {high:g} Gy per fraction; here {stated}",
-            Unit.PERCENT,
-        )
+    reason = not_fitted(parameters.label, parameters.fitted_gy, fraction_doses_gy)
+    if reason:
+        return Value.undefined(reason, Unit.PERCENT)
     uniform = bed.geud(1 / parameters.n)
     if not uniform.is_defined:
         return Value.undefined(uniform.reason, Unit.PERCENT)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dose.dvh import Dvh
+from planeval.metrics.fitted import check_fitted, not_fitted
 from planeval.model import Biology, Value
 from planeval.units import Unit
 
@@ -63,10 +64,7 @@ class PoissonSet:
             raise ValueError(
                 f"alpha {self.alpha_per_gy} per Gy does not lie in its interval {low} to {high}"
             )
-        if not 0 < self.fitted_gy[0] <= self.fitted_gy[1]:
-            raise ValueError(
-                f"fitted_gy {self.fitted_gy}: need 0 < low <= high, in Gy per fraction"
-            )
+        check_fitted(self.fitted_gy)
         if not all(text.strip() for text in (self.source, self.tumour, self.endpoint)):
             raise ValueError("a parameter set names its tumour, its endpoint and its source")
 
@@ -90,14 +88,9 @@ def control_probability(
     interval of alpha alone, not that of the dose. Undefined where a part of the target has no dose:
     it may be the part that decides.
     """
-    low, high = parameters.fitted_gy
-    outside = [gy for gy in fraction_doses_gy if not low - 1e-9 <= gy <= high + 1e-9]
-    if outside or not fraction_doses_gy:
-        stated = ", ".join(f"{gy:g}" for gy in outside) or "an unknown dose"
-        return Value.undefined(
-            f"{parameters.label}: fitted to {low:g} to {high:g} Gy per fraction; here {stated}",
-            Unit.PERCENT,
-        )
+    reason = not_fitted(parameters.label, parameters.fitted_gy, fraction_doses_gy)
+    if reason:
+        return Value.undefined(reason, Unit.PERCENT)
     mean = bed.mean()
     if not mean.is_defined:
         return Value.undefined(mean.reason, Unit.PERCENT)
