@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from planeval.case import Case
-from planeval.dicom import scan_folder
+from planeval.dicom import Entry, scan_folder
 from planeval.dicom.faults import FAULTS, CopiedPlan, Fault, put
 from planeval.errors import InconsistentCase, PlanevalError
 from planeval.loading import load
@@ -53,11 +53,13 @@ def self_test(
     judge = _Judge(plain, mapping or {}, reading)
     before = judge.of(case).record
     organ = _organ(case, before)
+    uids = {source.uid for source in case.data.sources}
+    entries = [e for e in scan_folder(*map(Path, paths)).entries if e.sop_uid in uids]
     results = []
     for fault in FAULTS:
         if on_fault:
             on_fault(fault.text)
-        with _copied(paths, case, organ) as (folder, plan):
+        with _copied(entries, case, organ) as (folder, plan):
             results.append(_tried(fault, plan, folder, judge, before))
     return SelfTest(before.protocol.id, before.summary, tuple(results))
 
@@ -167,11 +169,9 @@ def _organ(case: Case, record: EvaluationRecord) -> int | None:
 
 @contextmanager
 def _copied(
-    paths: tuple[str | Path, ...], case: Case, organ: int | None
+    entries: Sequence[Entry], case: Case, organ: int | None
 ) -> Iterator[tuple[Path, CopiedPlan]]:
     """Give a folder with copies of the case's files."""
-    uids = {source.uid for source in case.data.sources}
-    entries = [e for e in scan_folder(*map(Path, paths)).entries if e.sop_uid in uids]
     with tempfile.TemporaryDirectory(prefix="planeval-") as name:
         folder = Path(name)
         copies: dict[str, list[Path]] = {}
