@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
-__all__ = ["cores", "in_processes", "in_threads"]
+__all__ = ["begun", "cores", "in_processes", "in_threads"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,14 +55,44 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
         return in_threads(work, items)
     _inherited.append((work, items))
     try:
-        with futures.ProcessPoolExecutor(
-            cores(), multiprocessing.get_context("fork"), _leave_interrupts_to_the_parent
-        ) as pool:
+        with _workers(cores()) as pool:
             return list(pool.map(_inherited_work, range(len(items))))
     except futures.process.BrokenProcessPool:  # a worker was killed, as for lack of memory
         return [work(item) for item in items]
     finally:
         _inherited.pop()
+
+
+@contextmanager
+def begun(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
+    """Begin work in a process of its own, and give what waits for its result (or raises its error).
+
+    The result must pickle. Where there is one core, or no fork, the work is done when it is asked for.
+    """
+    if cores() == 1 or not _may_fork():
+        yield work
+        return
+    _inherited.append((lambda _number: work(), (None,)))
+    try:
+        pool = _workers(1)
+        future = pool.submit(_inherited_work, 0)
+    finally:
+        _inherited.pop()
+
+    def result() -> Result:
+        try:
+            return cast("Result", future.result())
+        except futures.process.BrokenProcessPool:
+            return work()
+
+    with pool:
+        yield result
+
+
+def _workers(count: int) -> futures.ProcessPoolExecutor:
+    return futures.ProcessPoolExecutor(
+        count, multiprocessing.get_context("fork"), _leave_interrupts_to_the_parent
+    )
 
 
 def _may_fork() -> bool:
