@@ -255,6 +255,12 @@ class _Constraints:
             for line in section.lines:
                 _add_line(table, line)
         yield table
+        for section in constraint_sections(self.record):
+            for line in section.lines:
+                if line.outside:
+                    yield Text(
+                        f"{visible(line.structure, LONGEST_NAME)} {line.metric}: {line.outside}"
+                    )
 
 
 def _add_line(table: Table, line: Line) -> None:
