@@ -61,7 +61,7 @@ def edge_dose(structure: Structure, dose: Dose, biology: Biology | None = None) 
             Unit.GY,
         )
     slabs = structure.stack.slabs(structure.method.caps, structure.method.between)
-    cells = _border(dose, terms, biology)
+    cells = _border(dose, terms, biology).near(slabs)
     parts = connected_pieces(slabs)
     cut = {part for part, piece in parts if cells.touched_by(piece).any()}
     apart_cc = sum(
@@ -153,6 +153,24 @@ class _Voxels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Border:
+    """All cells of the border: highest dose (cells,) and corners (u, v, w) (cells, corners, 3)."""
+
+    gy: Floats
+    corners: Floats
+
+    def near(self, slabs: Sequence[Slab]) -> _Cells:
+        """Return the cells whose box meets that of some slabs."""
+        bounds = shapely.bounds([slab.area for slab in slabs])
+        least = [*bounds[:, :2].min(axis=0), min(slab.low_mm for slab in slabs)]
+        most = [*bounds[:, 2:].max(axis=0), max(slab.high_mm for slab in slabs)]
+        low, high = self.corners.min(axis=1), self.corners.max(axis=1)
+        near = ((low <= np.add(most, SAME_MM)) & (high >= np.subtract(least, SAME_MM))).all(axis=1)
+        area = shapely.convex_hull(shapely.multipoints(self.corners[near][..., :2]))
+        return _Cells(self.gy[near], low[near, 2], high[near, 2], area, shapely.bounds(area))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
     """Cells of the border: highest dose, heights from ``low`` to ``high`` mm, and area in plane."""
 
@@ -180,7 +198,7 @@ class _Cells:
         return np.asarray(touched)
 
 
-def _border(dose: Dose, terms: Mapping[int, _Voxels], biology: Biology | None) -> _Cells:
+def _border(dose: Dose, terms: Mapping[int, _Voxels], biology: Biology | None) -> _Border:
     """The cells of the border's six faces, in a dose whose terms have the same voxels."""
 
     def plane(axis: int, at: int) -> Floats:
@@ -201,10 +219,7 @@ def _border(dose: Dose, terms: Mapping[int, _Voxels], biology: Biology | None) -
             gy = np.maximum(gy, plane(axis, inner))
         doses.append(_of_cells(gy))
         corners.append(voxels.corners(axis, side))
-    uvw = np.concatenate(corners)
-    area = shapely.convex_hull(shapely.multipoints(uvw[..., :2]))
-    low, high = uvw[..., 2].min(axis=1), uvw[..., 2].max(axis=1)
-    return _Cells(np.concatenate(doses), low, high, area, shapely.bounds(area))
+    return _Border(np.concatenate(doses), np.concatenate(corners))
 
 
 def _of_cells(gy: Floats) -> Floats:
