@@ -169,6 +169,18 @@ def test_a_ceiling_of_infinity_is_no_ceiling_and_a_negative_one_no_dose():
         plain.with_outside(at_most_gy=math.nan)
 
 
+def test_a_ceiling_above_everything_leaves_what_was_known_without_one():
+    """Finite ends of the default interval stay; a low ceiling is the highest that Min can be."""
+    plain, _, _ = ball_to_edge(linear(0, 0, -1, at_centre=60))
+    high = plain.with_outside(at_most_gy=500.0)
+    for ask in (lambda d: d.dc(cc=5), lambda d: d.dc(percent=30), lambda d: d.d(cc=30), lambda d: d.min(),
+                lambda d: d.v(gy=58), lambda d: d.cv(gy=58), lambda d: d.geud(-60)):  # fmt: skip
+        assert ask(high).possible == pytest.approx(ask(plain).possible, rel=1e-9)
+    for ask in (lambda d: d.dc(percent=90), lambda d: d.d(cc=2), lambda d: d.max()):
+        assert ask(high).possible == (ask(plain).possible[0], 500.0)
+    assert plain.with_outside(at_most_gy=10.0).min().possible == (0.0, 10.0)
+
+
 def test_the_reason_says_what_was_taken_for_granted():
     """Number and assumption stand in one sentence."""
     _, to_edge, _ = ball_to_edge(linear(0, 0, -1, at_centre=60))
@@ -212,6 +224,32 @@ def test_a_grid_at_an_angle_gives_a_bound_of_everything_its_lattice_leaves_out(d
     depth = 6 - (points @ axes.T)[:, 2]
     layer = trilinear(term, points[(depth >= 0) & (depth < 0.87 * 2.5)])
     assert layer.max() <= edge <= layer.max() + 5
+
+
+@pytest.mark.parametrize("degrees", [12, -25])
+def test_a_grid_at_an_angle_counts_its_second_voxel_plane(degrees):
+    """A dose that falls along the grid's own normal: the bound is that of the plane 1.5 steps deep."""
+    axes = tilt(degrees)
+    grid = box_grid((-40, -40, -40), (40, 40, 6), (2.5, 2.5, 2.5), axes)
+    term = term_on(grid, lambda x, y, z: 60 - np.stack([x, y, z], axis=-1) @ axes[2])
+    second = 6 - 1.5 * grid.offsets_mm[1]
+    assert edge_dose(BALL, dose(term)).value == pytest.approx(60 - second, abs=1e-4)
+
+
+def test_what_the_lattice_leaves_out_within_the_grid_has_an_edge_too():
+    """A brick that ends 0.3 mm short of an oblique border: a part counts as outside, and is bounded."""
+    axes = tilt(15)
+    grid = box_grid((-40, -40, -40), (40, 40, 6), (2.5, 2.5, 2.5), axes)
+    made = dose(term_on(grid, lambda x, y, z: 60 - z))
+    corner = np.array([0.0, 0.0, 5.7]) @ axes
+    square = shapely.box(-3, corner[1] - 6, 3, corner[1])
+    planes = [DrawnPlane(corner[2] - n / 5, square) for n in range(16)]
+    brick = structure(PlanarStack(AXIAL, planes, spacing_mm=0.2), "Brick", caps="none")
+    assert dose_volume_histogram(brick, made).outside_cc > 0
+    corners = np.array([(u, v, w) for u in (-3, 3) for v in square.bounds[1::2]
+                        for w in (corner[2], corner[2] - 3)])  # fmt: skip
+    assert (corners @ axes[2]).max() < 6 - 1e-6
+    assert edge_dose(brick, made).is_defined
 
 
 def test_the_interval_of_a_grid_at_an_angle_holds_the_truth():
