@@ -16,7 +16,7 @@ from planeval.model import Biology, Status
 from planeval.model.robustness import Directions
 from planeval.protocol.difference import differences
 from planeval.protocol.reading import parse_protocol
-from planeval.report.terminal import evaluation_table
+from planeval.report.terminal_evaluation import evaluation_table
 
 P, F, E = Status.PASS, Status.FAIL, Status.NOT_EVALUABLE
 HEAD = """\
