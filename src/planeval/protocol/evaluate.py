@@ -37,7 +37,7 @@ from planeval.protocol.inventory import (
     structure_rows,
     tps_rows,
 )
-from planeval.protocol.margins import audit_margins
+from planeval.protocol.margins import audits_beside
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Matcher
 from planeval.protocol.organs import standard_name
@@ -106,13 +106,16 @@ def evaluate(
         *anatomy_findings(case.structures, matcher.matches()),
     )
     summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
-    prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
-    margins = audit_margins(protocol.file.margins, matcher, measurer, summary.applies)
-    structures = structure_rows(case, measurer, _matched(matcher.matches()))
+    with audits_beside(protocol.file.margins, matcher, measurer, summary.applies) as audits:
+        prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
+        structures = structure_rows(case, measurer, _matched(matcher.matches()))
+        target_lines = tuple(_target_lines(case, measurer, prescriptions, targets=targets))
+        indices = target_rows(case, measurer, targets)
+        spots = spot_rows(case, measurer, [*_leaves(rows), *_leaves(information)], targets)
+        margins = audits()
     counted = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
     counted += [row.outcome.status for row in margins if row.is_counted]
     counts = _counts(judged, margins)
-    target_lines = tuple(_target_lines(case, measurer, prescriptions, targets=targets))
     named = named_organs(case.structures, matcher.matches())
     checks = check_rows(named, findings, prescriptions=prescriptions, lines=target_lines)
     options = _options(mapping, child_pugh, allow_unverified=allow_unverified, sanity=sanity)
@@ -140,10 +143,10 @@ def evaluate(
         matches=matcher.matches(),
         findings=findings,
         margins=margins,
-        targets=target_rows(case, measurer, targets),
+        targets=indices,
         checks=(*checks, *sanity.rows),
         agreement=agreement,
-        spots=spot_rows(case, measurer, [*_leaves(rows), *_leaves(information)], targets),
+        spots=spots,
         provenance=provenance(case, protocol.sha256, __version__, options),
     )
 

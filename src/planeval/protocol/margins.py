@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from planeval.errors import GeometryError
 from planeval.expression import Name, Union
@@ -14,10 +16,11 @@ from planeval.model.rows import RowKind
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.schema import MarginSpec
+from planeval.side_by_side import begun
 from planeval.targets.audit import MarginAudit, margin_audit
 from planeval.targets.expansion import Extension, extend_along
 
-__all__ = ["audit_margins"]
+__all__ = ["audit_margins", "audits_beside"]
 
 
 def audit_margins(
@@ -31,6 +34,21 @@ def audit_margins(
     the way along its vessel is not known, the pair can fail but not pass.
     """
     return tuple(_row(spec, matcher, measurer, scope) for spec in specs)
+
+
+@contextmanager
+def audits_beside(
+    specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer, scope: Outcome
+) -> Iterator[Callable[[], tuple[MarginRow, ...]]]:
+    """Begin :func:`audit_margins` beside what follows, and give what waits for its rows."""
+    for name in dict.fromkeys(each for spec in specs for each in spec.structures):
+        measurer.solid(matcher.find(name))  # the matches made here are those that a record tells
+    audits = partial(audit_margins, specs, matcher, measurer, scope)
+    if not specs:
+        yield audits
+        return
+    with begun(audits) as rows:
+        yield rows
 
 
 def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome) -> MarginRow:
