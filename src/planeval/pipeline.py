@@ -199,7 +199,7 @@ def evaluate(
         child_pugh=child_pugh,
         allow_unverified=allow_unverified,
         proposals=proposals,
-        sanity=plan_checks(case, named_organs(case.structures), read_hu=check_hu),
+        sanity=lambda: plan_checks(case, named_organs(case.structures), read_hu=check_hu),
     )
     return Evaluation(record, case)
 

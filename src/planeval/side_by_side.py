@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 __all__ = ["begun", "cores", "in_processes", "in_threads"]
 
@@ -64,29 +64,31 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 
 
 @contextmanager
-def begun(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
-    """Begin work in a process of its own, and give what waits for its result (or raises its error).
+def begun(
+    work: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Callable[[], list[Result]]]:
+    """Begin work in processes of their own, and give what waits for the results (or raises an error).
 
-    The result must pickle. Where there is one core, or no fork, the work is done when it is asked for.
+    Results must pickle. Where there is one core, or no fork, the work is done when it is asked for.
     """
-    if cores() == 1 or not _may_fork():
-        yield work
+    if not items or cores() == 1 or not _may_fork():
+        yield lambda: [work(item) for item in items]
         return
-    _inherited.append((lambda _number: work(), (None,)))
+    _inherited.append((work, items))
     try:
-        pool = _workers(1)
-        future = pool.submit(_inherited_work, 0)
+        pool = _workers(min(cores(), len(items)))
+        begun_ones = [pool.submit(_inherited_work, number) for number in range(len(items))]
     finally:
         _inherited.pop()
 
-    def result() -> Result:
+    def results() -> list[Result]:
         try:
-            return cast("Result", future.result())
+            return [one.result() for one in begun_ones]
         except futures.process.BrokenProcessPool:
-            return work()
+            return [work(item) for item in items]
 
     with pool:
-        yield result
+        yield results
 
 
 def _workers(count: int) -> futures.ProcessPoolExecutor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 
 from planeval.errors import GeometryError
 from planeval.expression import Name, Union
@@ -20,35 +19,26 @@ from planeval.side_by_side import begun
 from planeval.targets.audit import MarginAudit, margin_audit
 from planeval.targets.expansion import Extension, extend_along
 
-__all__ = ["audit_margins", "audits_beside"]
+__all__ = ["audits_begun", "match_audited"]
 
 
-def audit_margins(
+def audits_begun(
     specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer, scope: Outcome
-) -> tuple[MarginRow, ...]:
-    """Return the margin audits in protocol order.
+) -> AbstractContextManager[Callable[[], list[MarginRow]]]:
+    """Begin the margin audits beside what follows, and give what waits for them, in protocol order.
 
     ``scope`` says whether the protocol applies: outside its scope a counted audit is not judged,
     though its numbers are shown. What the plan lacks makes the pair NOT_EVALUABLE; a thrombus or a
     clipping structure that is not drawn is left out, and a note says so. Where a thrombus is drawn and
     the way along its vessel is not known, the pair can fail but not pass.
     """
-    return tuple(_row(spec, matcher, measurer, scope) for spec in specs)
+    return begun(lambda spec: _row(spec, matcher, measurer, scope), specs)
 
 
-@contextmanager
-def audits_beside(
-    specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer, scope: Outcome
-) -> Iterator[Callable[[], tuple[MarginRow, ...]]]:
-    """Begin :func:`audit_margins` beside what follows, and give what waits for its rows."""
-    for name in dict.fromkeys(each for spec in specs for each in spec.structures):
-        measurer.solid(matcher.find(name))  # the matches made here are those that a record tells
-    audits = partial(audit_margins, specs, matcher, measurer, scope)
-    if not specs:
-        yield audits
-        return
-    with begun(audits) as rows:
-        yield rows
+def match_audited(specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer) -> None:
+    """Match every structure of the audits, so that the record tells of them."""
+    for name in (each for spec in specs for each in spec.structures):
+        measurer.solid(matcher.find(name))
 
 
 def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome) -> MarginRow:
