@@ -1,7 +1,7 @@
 """Frozen values: what planeval knows, without behaviour from above."""
 
 from planeval.model.case import CaseData, Identity, ObjectHeader, Source, StructureSet, TpsDvh
-from planeval.model.dose import Dose, DoseTerm
+from planeval.model.dose import Dose, DoseTerm, Outside
 from planeval.model.finding import Finding, Severity
 from planeval.model.image import Image
 from planeval.model.method import Method
@@ -28,6 +28,7 @@ __all__ = [
     "MetricKind",
     "ObjectHeader",
     "Outcome",
+    "Outside",
     "Plan",
     "PointOfInterest",
     "Prescription",

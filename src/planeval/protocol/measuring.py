@@ -8,7 +8,7 @@ from planeval.case import Case
 from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.metrics.dose_volume import needs_prescription
-from planeval.model import Metric, MetricKind, Prescription, Structure, Value
+from planeval.model import Metric, MetricKind, Outside, Prescription, Structure, Value
 from planeval.model.rows import LimitMark, StructureMatch
 from planeval.protocol.judge import Comparison
 from planeval.protocol.naming import Found, Matcher
@@ -73,15 +73,27 @@ class Measurer:
             return f"{name} cannot be derived: {error}"
         return replace(solid, name=name)
 
-    def measure(self, metric: Metric, found: Found, rx: Prescription | None = None) -> Value:
+    def measure(
+        self,
+        metric: Metric,
+        found: Found,
+        rx: Prescription | None = None,
+        *,
+        outside: Outside = Outside.UNKNOWN,
+    ) -> Value:
         """Return a metric of a match, undefined with the reason where there is no structure."""
         solid = self.solid(found)
         if isinstance(solid, str):
             return Value.undefined(solid, metric.unit)
-        return self.measure_solid(metric, solid, rx)
+        return self.measure_solid(metric, solid, rx, outside=outside)
 
     def measure_solid(
-        self, metric: Metric, solid: Structure, rx: Prescription | None = None
+        self,
+        metric: Metric,
+        solid: Structure,
+        rx: Prescription | None = None,
+        *,
+        outside: Outside = Outside.UNKNOWN,
     ) -> Value:
         """Return a metric of a structure. Without a dose only its volume is known."""
         if self._case.data.dose is None:
@@ -90,7 +102,14 @@ class Measurer:
             return Value.undefined("the case has no dose", metric.unit)
         if needs_prescription(metric) and rx is None:
             return Value.undefined(f"no prescription for {solid.name} is known", metric.unit)
-        return self._case.metric(metric, solid, rx)
+        return self._case.metric(metric, solid, rx, outside=outside)
+
+    def edge(self, metric: Metric, found: Found) -> Value | None:
+        """Return the edge dose of a match in the dose of a metric, None where it has no number."""
+        solid = self.solid(found)
+        if isinstance(solid, str) or self._case.data.dose is None:
+            return None
+        return self._case.edge_dose(solid, metric.biology)
 
     def prescription(self, found: Found, named: str | None = None) -> Choice:
         """Choose the prescription of a structure: the named one, its own, the plan's only level."""
