@@ -202,3 +202,14 @@ def test_scenarios_keep_the_reading(case, tmp_path):
         (made,) = pe.robustness(case, path, Directions(6, (2.0, 2.0, 2.0))).record.sets
         row = next(each for each in made.rows if each.id == "max")
         assert dict(row.counts).get(P, 0) == row.met == met
+
+
+def test_a_registration_that_may_be_off_moves_the_cut_as_well(case):
+    """Every shifted dose has its own edge: the interval is wider than without, and still bounded."""
+    terms = tuple(replace(term, to_case=np.eye(4)) for term in case.dose.terms)
+    data = replace(case.data, dose=replace(case.dose, terms=terms), registration_mm=2.0)
+    narrow, wide = (
+        each.metric("Mean[Gy]", "Cord", outside="edge").possible for each in (case, pe.Case(data))
+    )
+    assert wide[0] < narrow[0] - 0.1
+    assert narrow[1] + 0.1 < wide[1] < narrow[1] + 3
