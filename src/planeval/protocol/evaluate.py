@@ -53,6 +53,9 @@ __all__ = ["evaluate", "refuse_unread"]
 _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
 
+_CUT_BY_SCAN = ("organ-cut-by-scan", "structure-beyond-image")
+"""Checks of the plan that find a structure which may be larger than what was drawn of it."""
+
 _D50 = grammar.parse("D50%[Gy]")
 _ORGAN_TYPES = ("ORGAN", "AVOIDANCE", "")
 
@@ -91,6 +94,7 @@ def evaluate(
         measurer,
         facts=facts,
         targets=targets,
+        cut_by_scan=frozenset(each.where for each in sanity.findings if each.code in _CUT_BY_SCAN),
         is_effective=data.dose is not None and data.dose.type == "EFFECTIVE",
         allow_unverified=allow_unverified,
     )

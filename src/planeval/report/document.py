@@ -20,6 +20,7 @@ from planeval.report.cells import (
     status_cell,
     value_cell,
 )
+from planeval.report.levels import LevelLine, level_line
 from planeval.report.wording import GROUP_WORDS, KIND_WORDS
 
 _ORGAN = re.compile(r"(?<=\S) ?- ?")
@@ -75,6 +76,7 @@ class Line:
     source: str = ""
     companions: tuple[CompanionLine, ...] = ()
     notes: tuple[str, ...] = ()
+    levels: LevelLine | None = None
     is_counted: bool = True
     is_unverified: bool = False
     last: bool = False
@@ -225,6 +227,7 @@ def _row_line(row: Row, depth: int) -> Line:
             if row.value.is_defined or each.value.is_defined
         ),
         notes=(*row.value.notes, *row.notes),
+        levels=level_line(row),
         is_counted=row.is_counted,
     )
 

@@ -35,6 +35,7 @@ _CHINESE: Mapping[str, str] = {
     "Not applicable": "不适用",
     "Not judged": "不评判",
     "near limit": "接近限值",
+    "Levels of the table": "表中各处方剂量",
     "UNVERIFIED limit": "未核实的限值",
     "FAIL": "未通过",
     "PASS": "通过",

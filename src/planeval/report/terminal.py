@@ -22,6 +22,7 @@ from planeval.model.margins import MarginRow
 from planeval.model.record import Attention, EvaluationRecord
 from planeval.report.cells import DASH, StatusCell, ValueCell, status_cell, value_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
+from planeval.report.levels import level_lines
 from planeval.report.margins import axis_cells, sentence
 from planeval.report.targets import TargetTable, target_tables
 from planeval.report.text import person_name, visible
@@ -75,7 +76,7 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
     if record.attention:
         parts += [Text(), Text("Needs attention", style="bold")]
         parts += [_attention(line) for line in record.attention]
-    parts += [Text(), _Constraints(record)]
+    parts += [Text(), _Constraints(record), *_levels(record)]
     if record.margins:
         parts += [Text(), Text("Margins between targets", style="bold")]
         parts += [each for row in record.margins for each in _margin(row)]
@@ -94,6 +95,15 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
         ]
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
+
+
+def _levels(record: EvaluationRecord) -> Iterator[RenderableType]:
+    """Yield what tables that choose a prescription say, below the constraints."""
+    for structure, line in level_lines(record):
+        yield Text.assemble((f"{visible(structure, LONGEST_NAME)}: ", "bold"), visible(line.answer))
+        for each in line.tried:
+            yield Text(f"  {visible(each)}", style="dim")
+        yield Text(visible(line.basis), style="dim")
 
 
 def _targets(targets: TargetTable) -> RenderableType:
