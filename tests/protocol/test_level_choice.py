@@ -48,7 +48,7 @@ def mean_case(mean=14.0, **more):
         (13.4, 40.0, 40.0),  # 13.4 x 45/40 = 15.075
         (17.0, 27.5, 27.5),
         (17.4, 30.0, 27.5),  # 17.4 x 27.5/30 = 15.95, and 17.4 > 16
-        (13.0, 50.0 + 5e-7, 50.0),  # 25 x 2.6 Gy is the level it means
+        (13.0, 50.0 - 5e-7, 50.0),  # 25 x 2.6 Gy is the level it means
         (12.0, 42.0, 45.0),  # a prescription between the levels: 12 x 45/42 = 12.86
     ],
 )
