@@ -178,7 +178,7 @@ def evaluate(
     if as_json:
         click.echo(result.to_json(), nl=False)
     else:
-        show(pe.report.terminal.evaluation_table(result.record))
+        show(pe.report.terminal_evaluation.evaluation_table(result.record))
         if out is not None:
             click.echo(f"written to {out}", err=True)
     return _exit_code(result.verdict.value, fail_on)
@@ -286,7 +286,7 @@ def demo(out: Path) -> int:
     click.echo(f"synthetic case in {case}", err=True)
     result = pe.evaluate(pe.load(case), "hcc-zhai2025")
     _write_evaluation(out / "report", _formats(DEFAULT_FORMATS), result, time.time())
-    show(pe.report.terminal.evaluation_table(result.record))
+    show(pe.report.terminal_evaluation.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
 

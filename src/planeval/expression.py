@@ -29,6 +29,7 @@ from typing import Any, ClassVar, NoReturn
 
 import shapely
 
+from planeval import geometry
 from planeval.errors import (
     AmbiguousStructure,
     ExpressionSyntax,
@@ -36,7 +37,6 @@ from planeval.errors import (
     UnknownStructure,
 )
 from planeval.geometry.booleans import combine
-from planeval.geometry.margin import LONGEST_MM, Margins, expand
 from planeval.geometry.stack import PlanarStack
 from planeval.model import Method, Structure
 from planeval.model.metric import decimal_text
@@ -127,9 +127,10 @@ class Margin(Expr):
 
     def __post_init__(self) -> None:
         for side in _SIDES.values():
-            if not 0 <= getattr(self, side) <= LONGEST_MM:
+            if not 0 <= getattr(self, side) <= geometry.margin.LONGEST_MM:
                 raise ValueError(
-                    f"margin {side} is {getattr(self, side)} mm; need 0 to {LONGEST_MM:g} mm"
+                    f"margin {side} is {getattr(self, side)} mm; "
+                    f"need 0 to {geometry.margin.LONGEST_MM:g} mm"
                 )
 
     def __str__(self) -> str:
@@ -237,7 +238,10 @@ def _expanded(margin: Margin, operand: Structure, method: Method) -> Structure:
     sign = -1 if margin.inward else 1
     lengths = {side: sign * getattr(margin, side) for side in _SIDES.values()}
     try:
-        stack = expand(operand.stack, Margins(**lengths), caps=method.caps, between=method.between)
+        margins = geometry.margin.Margins(**lengths)
+        stack = geometry.margin.expand(
+            operand.stack, margins, caps=method.caps, between=method.between
+        )
     except GeometryError as error:
         raise GeometryError(f"expression {_cut(str(margin))!r}: {error}") from error
     return Structure(
@@ -380,8 +384,10 @@ class _Parser:
 
     def length(self, digits: str, token: _Token) -> float:
         length = float(digits)
-        if length > LONGEST_MM:
-            self.fail(token.position, f"expected a length in mm, at most {LONGEST_MM:g}")
+        if length > geometry.margin.LONGEST_MM:
+            self.fail(
+                token.position, f"expected a length in mm, at most {geometry.margin.LONGEST_MM:g}"
+            )
         return length
 
     def operand(self, depth: int) -> Expr:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from planeval.agreement import with_tps_dvhs
+from planeval import agreement, checks
 from planeval.case import Case
-from planeval.checks import header_findings
 from planeval.dicom import (
     FolderIndex,
     PlanEntry,
@@ -41,7 +40,7 @@ class PlanInFolder:
         if not self.entry.plan_file:
             return linked
         try:
-            return (*linked, *header_findings(read_headers(self.index, self.entry)))
+            return (*linked, *checks.header_findings(read_headers(self.index, self.entry)))
         except DataError as error:
             where = self.entry.plan_file
             return (*linked, Finding("unreadable-file", Severity.WARNING, str(error), where))
@@ -119,7 +118,10 @@ def load(
         relative_reference_gy=relative_reference_gy,
         relative_scale=relative_scale,
     )
-    return with_tps_dvhs(Case(data, chosen), *tps_dvhs, accept_mismatch=accept_mismatch)
+    case = Case(data, chosen)
+    if not tps_dvhs:
+        return case
+    return agreement.with_tps_dvhs(case, *tps_dvhs, accept_mismatch=accept_mismatch)
 
 
 def load_all(*paths: str | Path, method: Method | None = None) -> list[Case]:

@@ -20,7 +20,7 @@ from planeval.protocol.library import load as load_protocol
 from planeval.protocol.naming import candidates_of, protocol_names
 from planeval.protocol.reading import Protocol
 from planeval.report import html, junit, pdf, tables
-from planeval.report.curves import curves_of
+from planeval.report.curves import curves_of, dvh_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ class Evaluation:
 
     def dvh_csv(self) -> str:
         """Return dvh.csv: the cumulative DVH of every structure."""
-        return tables.dvh_csv(curves_of(self._case, self._record))
+        return dvh_csv(curves_of(self._case, self._record))
 
     def csv_files(self) -> dict[str, str]:
         """Return the tables by file name; margins.csv only where the protocol asks for margins."""

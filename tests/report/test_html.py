@@ -13,7 +13,8 @@ from planeval.errors import ReportError
 from planeval.model import Status, Verdict
 from planeval.report.cells import plain_number
 from planeval.report.html import SCRIPTS, render_html, write_html
-from planeval.report.wording import STATUS_WORDS, VERDICT_WORDS
+from planeval.report.status import STATUS_WORDS
+from planeval.report.wording import VERDICT_WORDS
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=y>'\"&{{7*7}}\u202e\x1b[31m\u2028"
 

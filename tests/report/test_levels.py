@@ -13,7 +13,7 @@ from planeval.report.html import render_html
 from planeval.report.levels import level_line, level_lines
 from planeval.report.pages import page_of
 from planeval.report.tables import metrics_csv
-from planeval.report.terminal import evaluation_table
+from planeval.report.terminal_evaluation import evaluation_table
 from planeval.units import Unit
 
 ANSWER = (

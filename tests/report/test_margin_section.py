@@ -15,7 +15,7 @@ from planeval.model.rows import MatchKind, RowKind, StructureMatch
 from planeval.report.html import render_html
 from planeval.report.margins import AXIS_WORDS, margin_views, mm_text
 from planeval.report.tables import MARGIN_COLUMNS, margins_csv
-from planeval.report.terminal import evaluation_table
+from planeval.report.terminal_evaluation import evaluation_table
 from planeval.targets.audit import margin_audit
 
 RULE = MarginRule.of(14)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tests.report.samples import everything_hostile, record
 
-from planeval.report.curves import Curve
-from planeval.report.tables import DVH_COLUMNS, METRIC_COLUMNS, dvh_csv, metrics_csv
+from planeval.report.curves import DVH_COLUMNS, Curve, dvh_csv
+from planeval.report.tables import METRIC_COLUMNS, metrics_csv
 
 
 def lines_of(text):

@@ -9,10 +9,10 @@ from tests.report.samples import case, everything_hostile, record
 from planeval.model import Value
 from planeval.report.terminal import (
     dvh_table,
-    evaluation_table,
     finding_lines,
     value_table,
 )
+from planeval.report.terminal_evaluation import evaluation_table
 from planeval.units import Unit
 
 

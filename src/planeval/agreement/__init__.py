@@ -1,7 +1,5 @@
 """Agreement with the planning system: its DVHs beside ours, and which rule explains a difference."""
 
-from planeval.agreement.codes import CODES
-from planeval.agreement.compare import agreement_findings, agreement_rows
-from planeval.agreement.exports import with_tps_dvhs
+import lazy_loader as _lazy
 
-__all__ = ["CODES", "agreement_findings", "agreement_rows", "with_tps_dvhs"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

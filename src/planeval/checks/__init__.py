@@ -3,7 +3,6 @@
 :func:`plan_checks` runs them all on a case; :data:`CODES` lists every finding they can make.
 """
 
-from planeval.checks.codes import CODES
-from planeval.checks.run import NO_CHECKS, PlanChecks, header_findings, plan_checks
+import lazy_loader as _lazy
 
-__all__ = ["CODES", "NO_CHECKS", "PlanChecks", "header_findings", "plan_checks"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

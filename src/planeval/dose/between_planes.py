@@ -272,8 +272,9 @@ def _section_edges(structure: Structure, coverage: Coverage) -> Floats:
 def spans_of(coverage: Coverage) -> dict[int, tuple[float, float]]:
     """From where to where each polygon is solid in the chosen reading, by the polygon's id."""
     spans: dict[int, tuple[float, float]] = {}
+    chosen = int(CapReading.CHOSEN)
     for layer in coverage.layers:
-        if layer.sheet is None or not layer.readings & CapReading.CHOSEN:
+        if layer.sheet is None or not int(layer.readings) & chosen:
             continue
         low, high = spans.get(id(layer.sheet.area), (np.inf, -np.inf))
         spans[id(layer.sheet.area)] = min(low, layer.low_mm), max(high, layer.high_mm)

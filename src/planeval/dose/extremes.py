@@ -12,19 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from planeval.dose.sampling import CellBatch
+from planeval.dose.sampling import CellBatch, LayerDoses
 from planeval.geometry.stack import CapReading
 
 __all__ = ["Extreme", "ExtremeSearch"]
 
 Doses = NDArray[np.float32]
 Ints = NDArray[Any]
+
+FIRST_LOOK = 64
+"""So many of the most promising partial cells are looked at before all others."""
 
 _NONE = np.zeros(0, dtype=np.int64)
 
@@ -38,32 +41,43 @@ class Extreme:
 
 
 class ExtremeSearch:
-    """Collects the hottest and the coldest point per cap reading from batches of cells."""
+    """Collects the hottest and the coldest point per cap reading from batches of cells.
+
+    Partial cells wait until all batches of the same lattice planes were seen: the best full cells, and
+    what the readings share, then rule most of them out at once.
+    """
 
     def __init__(self) -> None:
         self._found: dict[CapReading, tuple[_Best, _Best]] = {}
         self._corners: dict[CapReading, tuple[float, float]] = {}
+        self._waiting: list[tuple[CapReading, int, _Rivals]] = []
         self._is_exact = True
 
     def look(self, batch: CellBatch) -> None:
         """Look through the cells of one batch."""
         if not len(batch.cc):
             return
+        if self._waiting and self._waiting[0][2].doses.planes is not batch.doses.planes:
+            self._settle()
         low, high = self._corners.get(batch.readings, (np.inf, -np.inf))
         self._corners[batch.readings] = (
             min(low, float(batch.low_gy.min())),
             max(high, float(batch.high_gy.max())),
         )
         self._is_exact &= batch.doses.is_exact
-        pair = self._found.setdefault(batch.readings, (_Best(hot=True), _Best(hot=False)))
-        for side, (best, corner) in enumerate(
-            zip(pair, (batch.high_gy, batch.low_gy), strict=True)
-        ):
-            for readings, found in self._found.items():
-                # what all readings of this batch share is theirs already
-                if batch.readings & readings == batch.readings:
-                    best.offer(found[side].extreme)
-            self._look_for(best, corner, batch)
+        for side, corner in enumerate((batch.high_gy, batch.low_gy)):
+            best = self._best_of(batch.readings, side)
+            full, partial = corner[: batch.full], corner[batch.full :]
+            if len(full):
+                at = best.pick(full)
+                if best.is_beaten_by(full[at]):
+                    best.offer(_best_corner(best, batch, at))
+            rivals = np.flatnonzero(best.is_beaten_by(partial))
+            if len(rivals):
+                number, cell = batch.places(batch.full + rivals)
+                self._waiting.append(
+                    (batch.readings, side, _Rivals(batch.doses, number, cell, partial[rivals]))
+                )
 
     def hottest(self, reading: CapReading) -> Extreme | None:
         """The largest dose of a reading, None where it has no cell."""
@@ -81,85 +95,107 @@ class ExtremeSearch:
         corners = [limits for readings, limits in self._corners.items() if readings & reading]
         return min(low for low, _ in corners), max(high for _, high in corners)
 
+    def _best_of(self, readings: CapReading, side: int) -> _Best:
+        """The best of a group of readings, and of what all of them have in other groups."""
+        if readings not in self._found:
+            self._found[readings] = _Best(hot=True), _Best(hot=False)
+        best = self._found[readings][side]
+        for others, found in self._found.items():
+            if readings & others == readings:
+                best.offer(found[side].extreme)
+        return best
+
     def _of_reading(self, reading: CapReading, best: _Best, side: int) -> Extreme | None:
+        self._settle()
         for readings, pair in self._found.items():
             if readings & reading:
                 best.offer(pair[side].extreme)
         return best.extreme
 
-    def _look_for(self, best: _Best, corner: Doses, batch: CellBatch) -> None:
-        """Full cells first, then the most promising layers: they rule most others out."""
-        full, partial = corner[: batch.full], corner[batch.full :]
-        if len(full):
-            at = best.pick(full)
-            if best.is_beaten_by(full[at]):
-                best.offer(self._corner(best, batch, at))
-        rivals = batch.full + np.flatnonzero(best.is_beaten_by(partial))
-        if len(rivals):
-            layer, _ = batch.places(rivals)
-            is_first = layer == layer[best.pick(corner[rivals])]
-            self._look_at_outlines(best, batch, rivals[is_first])
-            rivals = rivals[~is_first]
-            self._look_at_outlines(best, batch, rivals[best.is_beaten_by(corner[rivals])])
-
-    def _corner(self, best: _Best, batch: CellBatch, at: int) -> Extreme:
-        """The best corner of a full cell."""
-        lattice = batch.doses.lattice
-        number, cell = (int(n) for n in batch.places(at))
-        row, column = divmod(cell, lattice.columns)
-        nodes = np.array([[row], [row + 1]]), np.array([[column, column + 1]])
-        corners = np.stack(batch.doses.sides(np.array(number), *nodes))
-        k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
-        place = (
-            float(lattice.u_mm[column + i]),
-            float(lattice.v_mm[row + j]),
-            _height(batch, number, k),
-        )
-        return Extreme(float(corners[k, j, i]), place)
-
-    def _look_at_outlines(self, best: _Best, batch: CellBatch, rivals: Ints) -> None:
-        """Look at partial cells: at their outline, then at nodes inside; each spares cells the next."""
-        if not len(rivals):
-            return
-        corner = batch.high_gy if best.hot else batch.low_gy
-        pieces = _pieces(batch, *batch.places(rivals))
-        if len(pieces.cell):
-            best.offer_best(pieces.doses_at(0.0), lambda k, n: pieces.extreme(0.0, k, n))
-        rivals = rivals[best.is_beaten_by(corner[rivals])]
-        if len(rivals):
-            _look_along(best, _pieces(batch, *batch.places(rivals)))
-            rivals = rivals[best.is_beaten_by(corner[rivals])]
-            _look_at_nodes(best, batch, *batch.places(rivals))
+    def _settle(self) -> None:
+        """Look at the partial cells that wait: what most readings share first."""
+        waiting, self._waiting = self._waiting, []
+        for readings, side, rivals in sorted(waiting, key=lambda one: -int(one[0])):
+            _look_at_partial(self._best_of(readings, side), rivals)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pieces:
+class _Rivals(NamedTuple):
+    """Partial cells (layer and cell) whose corners may beat the best so far."""
+
+    doses: LayerDoses
+    number: Ints
+    cell: Ints
+    corner_gy: Doses
+
+    def take(self, which: Ints | NDArray[np.bool_]) -> _Rivals:
+        """Some of the cells."""
+        return _Rivals(self.doses, self.number[which], self.cell[which], self.corner_gy[which])
+
+
+def _best_corner(best: _Best, batch: CellBatch, at: int) -> Extreme:
+    """The best corner of a full cell."""
+    lattice = batch.doses.lattice
+    number, cell = (int(n) for n in batch.places(at))
+    row, column = divmod(cell, lattice.columns)
+    nodes = np.array([[row], [row + 1]]), np.array([[column, column + 1]])
+    corners = np.stack(batch.doses.sides(np.array(number), *nodes))
+    k, j, i = (int(n) for n in np.unravel_index(best.pick(corners), corners.shape))
+    place = (
+        float(lattice.u_mm[column + i]),
+        float(lattice.v_mm[row + j]),
+        _height(batch.doses, number, k),
+    )
+    return Extreme(float(corners[k, j, i]), place)
+
+
+def _look_at_partial(best: _Best, rivals: _Rivals) -> None:
+    """Look at partial cells: the most promising first, so that they rule most others out."""
+    rivals = rivals.take(best.is_beaten_by(rivals.corner_gy))
+    if len(rivals.cell) > FIRST_LOOK:
+        corner = rivals.corner_gy
+        first = np.argpartition(-corner if best.hot else corner, FIRST_LOOK)[:FIRST_LOOK]
+        _look_inside(best, rivals.take(first))
+        rivals = rivals.take(best.is_beaten_by(corner))
+    if len(rivals.cell):
+        _look_inside(best, rivals)
+
+
+def _look_inside(best: _Best, rivals: _Rivals) -> None:
+    """Look along the outline in some partial cells, then at nodes inside where these could beat it."""
+    _look_along(best, _pieces(rivals))
+    rivals = rivals.take(best.is_beaten_by(rivals.corner_gy))
+    if len(rivals.cell):
+        _look_at_nodes(best, rivals)
+
+
+class _Pieces(NamedTuple):
     """Pieces of outline (u0, v0, u1, v1) in some partial cells, with layer and cell of each."""
 
-    batch: CellBatch
+    doses: LayerDoses
     ends: Doses
     number: Ints
     cell: Ints
 
-    def doses_at(self, t: float) -> Doses:
-        """Doses on floor and ceiling, at a share of the way along each piece."""
-        lattice = self.batch.doses.lattice
+    def doses_at(self, *ways: float) -> Doses:
+        """Doses on floor and ceiling (2, ways, n), at shares of the way along each piece."""
+        lattice = self.doses.lattice
         row, column = np.divmod(self.cell, lattice.columns)
         u0, v0, u1, v1 = self.ends
+        t = np.array(ways)[:, None]
         x, y = (
             np.clip((a + t * (b - a) - lines[n]) / (lines[n + 1] - lines[n]), 0, 1)
             for lines, n, a, b in ((lattice.u_mm, column, u0, u1), (lattice.v_mm, row, v0, v1))
         )
-        return self.batch.doses.at(self.number, row, column, (x, y))
+        return self.doses.at(self.number, row, column, (x, y))
 
     def extreme(self, t: float, k: int, n: int) -> Extreme:
         """The dose at a share of the way along piece n, on its floor (k = 0) or ceiling (1)."""
         one = slice(n, n + 1)
-        piece = _Pieces(self.batch, self.ends[:, one], self.number[one], self.cell[one])
+        piece = _Pieces(self.doses, self.ends[:, one], self.number[one], self.cell[one])
         u0, v0, u1, v1 = self.ends[:, n].tolist()
-        height = _height(self.batch, int(self.number[n]), k)
+        height = _height(self.doses, int(self.number[n]), k)
         return Extreme(
-            float(piece.doses_at(t)[k, 0]), (u0 + t * (u1 - u0), v0 + t * (v1 - v0), height)
+            float(piece.doses_at(t)[k, 0, 0]), (u0 + t * (u1 - u0), v0 + t * (v1 - v0), height)
         )
 
 
@@ -167,58 +203,68 @@ def _look_along(best: _Best, pieces: _Pieces) -> None:
     """Look along pieces of outline: a bilinear field is quadratic along a straight line."""
     if not len(pieces.cell):
         return
-    start, middle, end = (pieces.doses_at(t) for t in (0.0, 0.5, 1.0))
+    start, middle, end = np.moveaxis(pieces.doses_at(0.0, 0.5, 1.0), 1, 0)
     bend, slope = 2 * (start - 2 * middle + end), 4 * middle - 3 * start - end
-    best.offer_best(end, lambda k, n: pieces.extreme(1.0, k, n))
     with np.errstate(divide="ignore", invalid="ignore"):
         turn = np.clip(np.nan_to_num(-slope / (2 * bend)), 0, 1)
     turning = start + (slope + bend * turn) * turn
+    best.offer_best(start, lambda k, n: pieces.extreme(0.0, k, n))
+    best.offer_best(end, lambda k, n: pieces.extreme(1.0, k, n))
     best.offer_best(turning, lambda k, n: pieces.extreme(float(turn[k, n]), k, n))
 
 
-def _look_at_nodes(best: _Best, batch: CellBatch, layer: Ints, cell: Ints) -> None:
+def _look_at_nodes(best: _Best, rivals: _Rivals) -> None:
     """Look at corners of partial cells that lie inside the solid, though no full cell has them."""
-    lattice = batch.doses.lattice
-    row, column = np.divmod(cell, lattice.columns)
+    lattice = rivals.doses.lattice
+    row, column = np.divmod(rivals.cell, lattice.columns)
     row = np.add.outer([0, 0, 1, 1], row).ravel()
     column = np.add.outer([0, 1, 0, 1], column).ravel()
-    number = np.tile(layer, 4)
-    doses = np.stack(batch.doses.sides(number, row, column))
+    number = np.tile(rivals.number, 4)
+    doses = np.stack(rivals.doses.sides(number, row, column))
     wins = best.is_beaten_by(doses).any(axis=0)
     u, v = lattice.u_mm[column], lattice.v_mm[row]
     inside = np.zeros(len(number), dtype=bool)
-    for one in np.unique(number[wins]).tolist():
-        sheet = batch.doses.layers[one].sheet
+    for one in sorted(set(number[wins].tolist())):
+        sheet = rivals.doses.layers[one].sheet
         at = np.flatnonzero(wins & (number == one))
         if sheet is not None:
             inside[at] = shapely.intersects_xy(sheet.area, u[at], v[at])
     at = np.flatnonzero(inside)
     # a node is a piece of no length
-    nodes = _Pieces(batch, np.stack([u, v, u, v])[:, at], number[at], np.tile(cell, 4)[at])
+    nodes = _Pieces(
+        rivals.doses, np.stack([u, v, u, v])[:, at], number[at], np.tile(rivals.cell, 4)[at]
+    )
     best.offer_best(doses[:, at], lambda k, n: nodes.extreme(0.0, k, n))
 
 
-def _pieces(batch: CellBatch, layer: Ints, cell: Ints) -> _Pieces:
+def _pieces(rivals: _Rivals) -> _Pieces:
     """The pieces of outline in some partial cells."""
     pieces, cells, numbers = [np.zeros((4, 0))], [_NONE], [_NONE]
-    for number in np.unique(layer).tolist():
-        sheet = batch.doses.layers[number].sheet
+    order = np.argsort(rivals.number, kind="stable")
+    number, cell = rivals.number[order], rivals.cell[order]
+    starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
+    for start, stop in zip(starts, [*starts[1:], len(number)], strict=True):
+        layer = int(number[start])
+        sheet = rivals.doses.layers[layer].sheet
         if sheet is None:
             continue
         wanted = np.zeros(len(sheet.partial), dtype=bool)
-        wanted[np.searchsorted(sheet.partial, cell[layer == number])] = True
+        wanted[np.searchsorted(sheet.partial, cell[start:stop])] = True
         chosen = np.flatnonzero(wanted[sheet.outline_cell])
         pieces.append(sheet.outline[:, chosen])
         cells.append(sheet.partial[sheet.outline_cell[chosen]])
-        numbers.append(np.full(len(chosen), number))
+        numbers.append(np.full(len(chosen), layer))
     return _Pieces(
-        batch, np.concatenate(pieces, axis=1), np.concatenate(numbers), np.concatenate(cells)
+        rivals.doses,
+        np.concatenate(pieces, axis=1),
+        np.concatenate(numbers),
+        np.concatenate(cells),
     )
 
 
-def _height(batch: CellBatch, number: int, side: int) -> float:
+def _height(doses: LayerDoses, number: int, side: int) -> float:
     """Height of the floor (0) or ceiling (1) of a layer."""
-    layer = batch.doses.layers[number]
+    layer = doses.layers[number]
     return layer.high_mm if side else layer.low_mm
 
 

@@ -103,7 +103,7 @@ class DoseField:
             if low >= high:
                 raise GeometryError("the dose grids have no common region")
             inside = np.concatenate([axes[axis] for axes in lines])
-            inside = np.unique(inside[(inside > low + MERGE_MM) & (inside < high - MERGE_MM)])
+            inside = np.sort(inside[(inside > low + MERGE_MM) & (inside < high - MERGE_MM)])
             inside = inside[np.diff(inside, prepend=-np.inf) > MERGE_MM]
             merged.append(np.concatenate([[low], inside, [high]]))
         self._w, self._v, self._u = merged

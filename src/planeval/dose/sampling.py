@@ -102,13 +102,18 @@ class LayerDoses:
 
     def sides(self, number: Ints, row: Ints, column: Ints) -> tuple[Doses, Doses]:
         """Node doses on the floor and on the ceiling of layers, at rows and columns of nodes."""
-        below = self.below[number]
-        lower = self.planes[below, row, column]
-        step = self.planes[below + 1, row, column] - lower
+        _, rows, columns = self.planes.shape
+        values = self.planes.ravel()
+        at = (self.below[number] * rows + row) * columns + column
+        lower = np.take(values, at)
+        step = np.take(values, at + rows * columns) - lower
         return lower + self.floor[number] * step, lower + self.ceiling[number] * step
 
     def at(self, number: Ints, row: Ints, column: Ints, place: tuple[Doses, Doses]) -> Doses:
-        """Doses on floor and ceiling of layers, shape (2, n), at local places (x, y) of cells."""
+        """Doses on floor and ceiling of layers, at local places (x, y) of n cells.
+
+        Several places per cell, (m, n), give doses (2, m, n).
+        """
         x, y = place
         corners = [self.sides(number, row + b, column + a) for b in (0, 1) for a in (0, 1)]
         return np.stack([bilinear(list(side), x, y, x * y) for side in zip(*corners, strict=True)])

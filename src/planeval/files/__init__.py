@@ -1,5 +1,5 @@
 """Files other than DICOM: masks and dose of imaging tools, tables that people keep."""
 
-from planeval.files.masks import mask_of, write_mask
+import lazy_loader as _lazy
 
-__all__ = ["mask_of", "write_mask"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -242,8 +242,7 @@ def _ranked(cell: Ints, cells: int) -> tuple[Ints, Ints]:
     return touched, rank[cell]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pieces:
+class _Pieces(NamedTuple):
     """Straight pieces of outlines from (u0, v0) to (u1, v1), in order along each ring.
 
     ``sign`` is the ring's orientation, ``owner`` the number of its polygon.
@@ -376,8 +375,7 @@ def _carry_along_rows(carried: tuple[Floats, ...], row: Ints) -> tuple[list[Floa
     return before, after
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _FullCells:
+class _FullCells(NamedTuple):
     """The full cells of some sheets, (sheets, cells), and their area per sheet."""
 
     flags: Flags

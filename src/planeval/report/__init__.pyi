@@ -1,3 +1,4 @@
+from . import agreement as agreement
 from . import comparison_table as comparison_table
 from . import curves as curves
 from . import dose_table as dose_table
@@ -9,4 +10,5 @@ from . import tables as tables
 from . import target_picture as target_picture
 from . import target_table as target_table
 from . import terminal as terminal
+from . import terminal_evaluation as terminal_evaluation
 from . import text as text

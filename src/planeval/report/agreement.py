@@ -1,4 +1,4 @@
-"""Agreement with the planning system for reports, and its curves for a chart.
+"""Agreement with the planning system as lines and for a terminal, and its curves for a chart.
 
 One line a structure with the numbers of both; what explains a difference stands beside it. The curves
 are absolute Gy and cc, as the readers made them.
@@ -6,8 +6,7 @@ are absolute Gy and cc, as the readers made them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,33 +18,32 @@ from rich.text import Text
 
 from planeval.case import Case
 from planeval.model.agreement import Agreement, AgreementMetric, AgreementRow, Rule
-from planeval.model.record import EvaluationRecord
-from planeval.report.blocks import Block, Cell, Column, Heading, Paragraph, Row, Table
 from planeval.report.cells import DASH
 from planeval.report.text import visible
 
 __all__ = [
+    "COLUMNS",
     "HEADS",
     "LEGEND",
+    "ORDER",
+    "RULE_WORDS",
+    "STATE_WORDS",
     "AgreementLine",
     "ReferenceCurve",
-    "agreement_blocks",
     "agreement_lines",
-    "agreement_rules",
-    "agreement_summary",
     "agreement_table",
     "reference_curves",
 ]
 
 Floats = NDArray[np.float64]
 
-_WORDS = {
+STATE_WORDS = {
     Agreement.DIFFERS: ("differs", "fail", "warning"),
     Agreement.EXPLAINED: ("explained", "acceptable", "info"),
     Agreement.AGREES: ("agrees", "pass", ""),
     Agreement.NOT_COMPARED: ("not compared", "none", "info"),
 }
-_ORDER = list(_WORDS)
+ORDER = list(STATE_WORDS)
 
 RULE_WORDS = {
     Rule.END_CAPS: "end caps: the value lies between no cap and a full spacing at each end",
@@ -123,7 +121,7 @@ def reference_curves(case: Case) -> tuple[ReferenceCurve, ...]:
 
 def agreement_lines(rows: Iterable[AgreementRow]) -> tuple[AgreementLine, ...]:
     """Return the structures, those that differ first."""
-    ranked = sorted(rows, key=lambda row: _ORDER.index(row.state))
+    ranked = sorted(rows, key=lambda row: ORDER.index(row.state))
     return tuple(_line(row) for row in ranked)
 
 
@@ -145,7 +143,7 @@ def agreement_table(rows: Iterable[AgreementRow]) -> RenderableType:
 
 
 def _line(row: AgreementRow) -> AgreementLine:
-    word, style, tone = _WORDS[row.state]
+    word, style, tone = STATE_WORDS[row.state]
     partial = any(not m.ours.is_defined for m in row.metrics)
     notes = (
         row.reason,
@@ -167,7 +165,7 @@ def _line(row: AgreementRow) -> AgreementLine:
 
 
 def _compared(metric: AgreementMetric) -> Compared:
-    style = "" if metric.state is Agreement.AGREES else _WORDS[metric.state][1]
+    style = "" if metric.state is Agreement.AGREES else STATE_WORDS[metric.state][1]
     rule = _SHORT[metric.rule] if metric.rule else ""
     name = metric.metric.partition("[")[0]
     if metric.state is Agreement.NOT_COMPARED:
@@ -184,49 +182,3 @@ def _compared(metric: AgreementMetric) -> Compared:
 def _signed(number: float) -> str:
     sign = "\N{MINUS SIGN}" if number < 0 else "+"
     return f"{sign}{abs(number):.2f}"
-
-
-def agreement_summary(record: EvaluationRecord) -> str:
-    """Return the comparison in one sentence, empty without any."""
-    if not record.agreement:
-        return ""
-    counts = Counter(row.state for row in record.agreement)
-    parts = (_counted(counts[state], _WORDS[state][0]) for state in _ORDER if counts[state])
-    return f"{len(record.agreement)} DVHs of the planning system: {', '.join(parts)}"
-
-
-def _counted(count: int, word: str) -> str:
-    """Return ``1 agrees`` or ``2 agree``."""
-    return f"{count} {word if count == 1 else word.removesuffix('s')}"
-
-
-def agreement_rules(record: EvaluationRecord) -> tuple[str, ...]:
-    """Return what the rules that explain something mean."""
-    used = {rule for row in record.agreement for rule in row.rules}
-    return tuple(RULE_WORDS[rule] for rule in Rule if rule in used)
-
-
-def agreement_blocks(record: EvaluationRecord, say: Callable[[str], str]) -> Iterator[Block]:
-    """Yield the comparison as neutral blocks: one row a structure."""
-    if not record.agreement:
-        return
-    yield Heading(say("Agreement with the planning system"), 2)
-    yield Paragraph(f"{agreement_summary(record)}. {LEGEND}")
-    heads = (Column(say(head), 1.1, True) for head in HEADS)
-    columns = (Column(say("Structure"), 1.5), Column(say("State"), 1.1), *heads)
-    rows = []
-    for line in agreement_lines(record.agreement):
-        more = [f"{each.metric} {each.both} % ({each.below})" for each in line.more]
-        notes = tuple(visible(text) for text in (*more, *line.notes))
-        first = Cell(visible(line.structure, 64), notes if line.cells else (), strong=True)
-        state = Cell(say(line.word), tone=line.tone)
-        if line.cells:
-            rest = tuple(Cell(each.both, (each.below,)) for each in line.cells)
-        else:
-            rest = (Cell("; ".join(notes), span=len(COLUMNS)),)
-        rows.append(Row((first, state, *rest)))
-    yield Table(columns, tuple(rows))
-    origins = dict.fromkeys(row.origin for row in record.agreement)
-    yield Paragraph(visible("; ".join(origins)), tone="muted")
-    for text in agreement_rules(record):
-        yield Paragraph(text, tone="muted")

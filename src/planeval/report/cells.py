@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from planeval.model import Outcome, Status, Value
-from planeval.model.rows import LimitText, Margin
-from planeval.report.wording import NOT_JUDGED, STATUS_WORDS, StatusWord
+from planeval.report.status import NOT_JUDGED, STATUS_WORDS, StatusWord
 from planeval.units import Unit
+
+if TYPE_CHECKING:  # a DVH has no limits
+    from planeval.model.rows import LimitText, Margin
 
 __all__ = [
     "DASH",
@@ -112,6 +115,7 @@ _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 def limit_cell(limit: LimitText | None) -> str:
     """Return a limit with its sign and unit, a dash where there is none.
 
+    >>> from planeval.model.rows import LimitText
     >>> limit_cell(LimitText("<= 18", "<=", 18.0, Unit.GY))
     '≤ 18 Gy'
     """
@@ -124,6 +128,7 @@ def limit_cell(limit: LimitText | None) -> str:
 def margin_cell(margin: Margin | None) -> str:
     """Return a margin with its sign: + inside the limit, minus beyond it; a dash without one.
 
+    >>> from planeval.model.rows import LimitText, Margin
     >>> margin_cell(Margin(LimitText("<= 18", "<=", 18.0, Unit.GY), 1.5, 8.333))
     '+1.50 Gy (+8.3 %)'
     """

@@ -20,7 +20,8 @@ from planeval.report.cells import (
 )
 from planeval.report.chart import Chart, CurveSet, chart_of
 from planeval.report.curves import Curve, curves_of
-from planeval.report.wording import CHANGE_WORDS, GROUP_WORDS, KIND_WORDS, TREND_WORDS, StatusWord
+from planeval.report.status import StatusWord
+from planeval.report.wording import CHANGE_WORDS, GROUP_WORDS, KIND_WORDS, TREND_WORDS
 
 __all__ = [
     "ChangeLine",

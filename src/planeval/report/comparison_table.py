@@ -21,9 +21,10 @@ from planeval.report.comparison import (
     change_lines,
     compared_sections,
 )
+from planeval.report.status import StatusWord
 from planeval.report.terminal import LONGEST_NAME, STYLES, finding_lines
 from planeval.report.text import csv_text, person_name, prose, visible
-from planeval.report.wording import DISCLAIMER, VERDICT_WORDS, StatusWord
+from planeval.report.wording import DISCLAIMER, VERDICT_WORDS
 
 __all__ = ["COMPARISON_COLUMNS", "comparison_csv", "comparison_table"]
 

@@ -1,4 +1,4 @@
-"""DVH curves for reports: which structures, thinned for files, on shared doses for a chart.
+"""DVH curves for reports: which structures, thinned for their CSV, on shared doses for a chart.
 
 Nothing is computed here that is not in the curve: thinning keeps nodes of it, and the chart's doses
 are read from it by the straight lines between its nodes.
@@ -6,20 +6,28 @@ are read from it by the straight lines between its nodes.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planeval.case import Case
 from planeval.errors import PlanevalError
-from planeval.model.record import EvaluationRecord
+from planeval.report.text import csv_text
+
+if TYPE_CHECKING:  # a DVH alone has no record
+    from planeval.model.record import EvaluationRecord
 
 __all__ = [
+    "DVH_COLUMNS",
     "Curve",
     "curve_of",
     "curves_of",
+    "dvh_csv",
     "is_target",
     "largest_dose",
     "thinned",
@@ -32,6 +40,8 @@ TARGET_TYPES = frozenset({"GTV", "CTV", "PTV", "ITV", "IGTV", "TARGET"})
 HIDDEN_TYPES = frozenset({"EXTERNAL", "SUPPORT", "FIXATION", "BOLUS", "MARKER"})
 MOST_ROWS = 1000
 """Rows per structure in a DVH table."""
+
+DVH_COLUMNS = ("structure", "dose_gy", "volume_cc", "volume_percent")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,9 +146,29 @@ def thinned(curve: Curve, most: int = MOST_ROWS) -> tuple[Floats, Floats]:
     levels = np.linspace(volume[0], volume[-1], room)
     by_volume = np.searchsorted(-volume, -levels, side="left")
     ends = [0, len(dose) - 1]
-    chosen = np.unique(np.concatenate([ends, jumps, by_dose, by_volume])).astype(np.int64)
-    chosen = chosen[chosen < len(dose)]
+    is_chosen = np.zeros(len(dose) + 1, dtype=bool)
+    is_chosen[np.concatenate([ends, jumps, by_dose, by_volume]).astype(np.int64)] = True
+    chosen = np.flatnonzero(is_chosen[:-1])
     return dose[chosen], volume[chosen]
+
+
+def dvh_csv(curves: Iterable[Curve]) -> str:
+    """Return the cumulative DVH of each structure, at most 1000 nodes each, jumps and ends kept.
+
+    Percent is of the whole structure: a curve partly outside the dose grid starts below 100.
+    """
+    return ",".join(DVH_COLUMNS) + "\n" + "".join(map(_curve_lines, curves))
+
+
+def _curve_lines(curve: Curve) -> str:
+    """The lines of one curve; only its name can need quotes."""
+    quoted = io.StringIO()
+    csv.writer(quoted, lineterminator="").writerow([csv_text(curve.name)])
+    name, percent = quoted.getvalue(), 100.0 / curve.total_cc
+    return "".join(
+        f"{name},{dose:.9g},{volume:.9g},{volume * percent:.9g}\n"
+        for dose, volume in zip(*(nodes.tolist() for nodes in thinned(curve)), strict=True)
+    )
 
 
 def volume_percent_at(curve: Curve, doses_gy: Floats) -> Floats:

@@ -6,23 +6,25 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from planeval.agreement import agreement_findings, agreement_rows
+from planeval import agreement as tps
+from planeval import report
 from planeval.case import Case
 from planeval.dose.dvh import Dvh
 from planeval.metrics import grammar
 from planeval.model import Finding, Metric, Structure, Value
-from planeval.model.agreement import AgreementRow
 from planeval.model.plain import json_text, plain
-from planeval.report.agreement import agreement_table
 from planeval.report.cells import plain_number
-from planeval.report.curves import Curve
-from planeval.report.tables import dvh_csv
+from planeval.report.curves import Curve, dvh_csv
 from planeval.report.terminal import dvh_table, finding_lines, value_table
 from planeval.report.text import csv_text, person_name, visible
+
+if TYPE_CHECKING:
+    from planeval.model.agreement import AgreementRow
 
 __all__ = ["DoseTable", "dose_table"]
 
@@ -68,7 +70,7 @@ class DoseTable:
         for name, reason in self.unusable:
             parts.append(Text(f"{visible(name, 64)}: no DVH: {visible(reason)}", style="dim"))
         if self.agreement:
-            parts.append(agreement_table(self.agreement))
+            parts.append(report.agreement.agreement_table(self.agreement))
         parts.append(finding_lines(self.findings))
         return Group(*parts)
 
@@ -133,7 +135,11 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
     asked = tuple(grammar.parse(text) for text in dict.fromkeys([*STANDARD_METRICS, *metrics]))
     structures = tuple(case.structure(name) for name in names) or tuple(case.structures.values())
     dvhs = case.dvhs(structures)
-    agreement = agreement_rows(case, names={one.name for one in structures} if names else None)
+    compared = (
+        tps.agreement_rows(case, names={one.name for one in structures} if names else None)
+        if case.data.tps_dvhs
+        else ()
+    )
     return DoseTable(
         case.patient_id,
         case.data.identity.patient_name,
@@ -142,7 +148,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
         dvhs,
         asked,
         tuple(tuple(case.metric(metric, one) for metric in asked) for one in structures),
-        (*case.findings, *agreement_findings(agreement)),
+        (*case.findings, *(tps.agreement_findings(compared) if compared else ())),
         () if names else tuple((one.name, one.reason) for one in case.data.unusable.values()),
-        agreement,
+        compared,
     )

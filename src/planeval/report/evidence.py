@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from planeval.model import Value
 from planeval.model.record import EvaluationRecord, ProtocolSummary
-from planeval.report.agreement import agreement_blocks
+from planeval.report.agreement_blocks import agreement_blocks
 from planeval.report.blocks import (
     Block,
     Bullets,

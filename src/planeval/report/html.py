@@ -16,9 +16,8 @@ from planeval.report.agreement import (
     HEADS,
     LEGEND,
     agreement_lines,
-    agreement_rules,
-    agreement_summary,
 )
+from planeval.report.agreement_blocks import agreement_rules, agreement_summary
 from planeval.report.chart import Chart, chart_data, chart_of
 from planeval.report.checks import check_lines, check_summary
 from planeval.report.curves import Curve, curves_of

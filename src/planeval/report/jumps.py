@@ -13,7 +13,7 @@ from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Row
 from planeval.report.cells import number_text
 from planeval.report.planes import Centre, Vector, hottest_voxel
-from planeval.report.wording import STATUS_WORDS
+from planeval.report.status import STATUS_WORDS
 
 __all__ = ["Jump", "jumps_of"]
 

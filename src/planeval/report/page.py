@@ -23,8 +23,9 @@ from planeval.model.rows import RowKind
 from planeval.report.cells import number_text, status_cell, value_cell
 from planeval.report.colours import ink
 from planeval.report.labels import labels
+from planeval.report.status import STATUS_WORDS
 from planeval.report.text import date_text, person_name, prose, script_json, visible
-from planeval.report.wording import KIND_WORDS, ORIGIN_WORDS, PURPOSE_WORDS, STATUS_WORDS
+from planeval.report.wording import KIND_WORDS, ORIGIN_WORDS, PURPOSE_WORDS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -17,15 +17,12 @@ from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Margin, Row, RowGroup
 from planeval.model.targets import TargetRow
 from planeval.report.cells import plain_number
-from planeval.report.curves import Curve, thinned
 from planeval.report.levels import LEVEL_METRIC, LEVEL_NOTE
 from planeval.report.text import csv_text
 
 __all__ = [
-    "DVH_COLUMNS",
     "MARGIN_COLUMNS",
     "METRIC_COLUMNS",
-    "dvh_csv",
     "margins_csv",
     "metrics_csv",
 ]
@@ -92,8 +89,6 @@ MARGIN_COLUMNS = (
     "near_limit",
     "outcome_reason",
 )
-
-DVH_COLUMNS = ("structure", "dose_gy", "volume_cc", "volume_percent")
 
 
 def metrics_csv(record: EvaluationRecord) -> str:
@@ -162,14 +157,6 @@ def _spread(spread: Spread | None) -> dict[str, str]:
     return {field.name: plain_number(getattr(spread, field.name)) for field in fields(spread)}
 
 
-def dvh_csv(curves: Iterable[Curve]) -> str:
-    """Return the cumulative DVH of each structure, at most 1000 nodes each, jumps and ends kept.
-
-    Percent is of the whole structure: a curve partly outside the dose grid starts below 100.
-    """
-    return ",".join(DVH_COLUMNS) + "\n" + "".join(map(_curve_lines, curves))
-
-
 def _case_columns(record: EvaluationRecord) -> dict[str, str]:
     return {
         "patient_id": csv_text(record.identity.patient_id),
@@ -184,17 +171,6 @@ def _csv(columns: tuple[str, ...], lines: Iterable[Mapping[str, str]]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return stream.getvalue()
-
-
-def _curve_lines(curve: Curve) -> str:
-    """The lines of one curve; only its name can need quotes."""
-    quoted = io.StringIO()
-    csv.writer(quoted, lineterminator="").writerow([csv_text(curve.name)])
-    name, percent = quoted.getvalue(), 100.0 / curve.total_cc
-    return "".join(
-        f"{name},{dose:.9g},{volume:.9g},{volume * percent:.9g}\n"
-        for dose, volume in zip(*(nodes.tolist() for nodes in thinned(curve)), strict=True)
-    )
 
 
 def _item_lines(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, str]]:

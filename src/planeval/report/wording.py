@@ -1,56 +1,30 @@
-"""The words of the reports in one place: statuses, kinds, verdicts, how the numbers are made."""
+"""The words of the reports in one place: kinds, verdicts, changes, how the numbers are made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from planeval.model import Method, Severity, Status, Verdict
+from planeval.model import Method, Severity, Verdict
 from planeval.model.comparison import Change, Trend
 from planeval.model.rows import GroupMode, RowKind
+from planeval.report.status import StatusWord
 
 __all__ = [
     "CHANGE_WORDS",
     "DISCLAIMER",
     "GROUP_WORDS",
     "KIND_WORDS",
-    "NOT_JUDGED",
     "ORIGIN_WORDS",
     "PURPOSE_WORDS",
     "SEVERITY_ORDER",
-    "STATUS_WORDS",
     "TREND_WORDS",
     "UNVERIFIED_WORD",
     "VERDICT_WORDS",
-    "StatusWord",
     "VerdictWord",
     "method_sentences",
 ]
 
 DISCLAIMER = "Not a medical device. Commission it locally before any clinical use."
-
-
-@dataclass(frozen=True, slots=True)
-class StatusWord:
-    """A status in words, with the sign beside it, the name of its shape and colour, and its rank.
-
-    ``rank`` orders by severity: 0 comes first.
-    """
-
-    word: str
-    sign: str
-    style: str
-    rank: int
-
-
-STATUS_WORDS: dict[Status, StatusWord] = {
-    Status.FAIL: StatusWord("Fail", "✘", "fail", 0),
-    Status.NOT_EVALUABLE: StatusWord("Not evaluable", "?", "unknown", 1),
-    Status.ACCEPTABLE: StatusWord("Acceptable", "▲", "acceptable", 2),
-    Status.PASS: StatusWord("Pass", "✔", "pass", 3),
-    Status.NOT_APPLICABLE: StatusWord("Not applicable", "–", "none", 4),
-}
-
-NOT_JUDGED = StatusWord("Not judged", "·", "none", 5)
 
 CHANGE_WORDS: dict[Change, StatusWord] = {
     Change.WORSE: StatusWord("worse outcome", "▼", "worse", 0),
@@ -69,8 +43,7 @@ TREND_WORDS: dict[Trend, str] = {
 SEVERITY_ORDER: dict[Severity, int] = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictWord:
+class VerdictWord(NamedTuple):
     """A verdict in a word, one sentence that says what it means, and its colour."""
 
     word: str

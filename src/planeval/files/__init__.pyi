@@ -1,0 +1,2 @@
+from .masks import mask_of as mask_of
+from .masks import write_mask as write_mask
