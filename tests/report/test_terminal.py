@@ -8,6 +8,7 @@ from tests.report.samples import case, everything_hostile, record
 
 from planeval.model import Value
 from planeval.report.terminal import (
+    DVH_COLUMNS,
     dvh_table,
     finding_lines,
     value_table,
@@ -54,9 +55,9 @@ def test_hostile_names_stay_text():
 
 def test_dvh_numbers():
     """The table shows what the DVH says."""
-    dvh = case().dvh("GTV")
-    text = printed(dvh_table([dvh]))
-    assert f"{dvh.mean().value:.2f}" in text
+    one = case()
+    text = printed(dvh_table({"GTV": {name: one.metric(name, "GTV") for name in DVH_COLUMNS}}))
+    assert f"{one.dvh('GTV').mean().value:.2f}" in text
 
 
 def test_findings_come_most_severe_first():

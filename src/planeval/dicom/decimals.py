@@ -9,16 +9,20 @@ its quotient by a power of ten up to 10^15, exact too, is the correctly rounded 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
+
+from planeval.side_by_side import in_threads
 
 __all__ = ["parse_numbers"]
 
 Positions = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-_BLOCK_BYTES = 1 << 17
-"""Text parsed at a time: its words stay in the processor's cache."""
+_BLOCK_BYTES = 1 << 18
+"""Text parsed at a time: few enough for the processor's cache, and enough for two threads."""
 
 _WORD = 8
 _MOST_DIGITS = 15
@@ -44,17 +48,19 @@ def parse_numbers(text: bytes) -> NDArray[np.float64] | None:
     """
     if not text:
         return np.zeros(0)
-    parsed = []
+    parsed = in_threads(_parse_block, list(_blocks(text)))
+    known = [numbers for numbers in parsed if numbers is not None]
+    return np.concatenate(known) if len(known) == len(parsed) else None
+
+
+def _blocks(text: bytes) -> Iterator[bytes]:
+    """Yield the text in parts that end where a number ends."""
     start = 0
     while start <= len(text):
         cut = text.find(b"\\", start + _BLOCK_BYTES)
         stop = len(text) if cut < 0 else cut
-        numbers = _parse_block(text[start:stop])
-        if numbers is None:
-            return None
-        parsed.append(numbers)
+        yield text[start:stop]
         start = stop + 1
-    return np.concatenate(parsed)
 
 
 def _parse_block(text: bytes) -> NDArray[np.float64] | None:

@@ -206,7 +206,7 @@ class PlaneSums:
                 level[ends[n] : ends[n + 1]] += n * LEVELS
         held = np.bincount(level, weights=batch.cc, minlength=len(layers) * LEVELS)
         share = self._shares([(one.low_mm, one.high_mm) for one in layers])
-        self._hot += share.T @ held.reshape(len(layers), LEVELS)
+        self._share_out(share, held.reshape(len(layers), LEVELS))
         if layers[0].sheet is not None:
             self._look(batch, partial, share)
 
@@ -231,6 +231,18 @@ class PlaneSums:
         low, high = np.array(heights).T
         edges = np.clip(self._edges, low[:, None], high[:, None])
         return np.asarray(np.diff(edges, axis=1) / (high - low)[:, None], dtype=np.float64)
+
+    def _share_out(self, share: Floats, held: NDArray[Any]) -> None:
+        """Give every section its share of what the layers hold.
+
+        The matrix product would say the same: it is nearly empty, and the linear algebra's own
+        threads, which it wakes, take from the processor what everything else needs.
+        """
+        section, layer = np.nonzero(share.T)
+        if len(section):
+            first = np.flatnonzero(np.diff(section, prepend=-1))
+            parts = share[layer, section][:, None] * held[layer]
+            self._hot[section[first]] += np.add.reduceat(parts, first, axis=0)
 
     def _look(self, batch: CellBatch, ends: NDArray[Any], share: Floats) -> None:
         """Note the extremes along the outline of every section."""

@@ -151,20 +151,20 @@ def _by_nesting(areas: Sequence[Area]) -> tuple[Area, RingNotes]:
             distinct.append(area)
     clusters, overlaps, overlap_mm2 = _united(distinct)
     clusters.sort(key=lambda area: -area.area)
-    result, nested = _NOTHING, 0
+    result, nested, filled = _NOTHING, 0, 0.0
     for index, area in enumerate(clusters):
         depth = sum(_is_inside(area, larger) for larger in clusters[:index])
         nested += depth % 2
+        filled += 0.0 if depth else area.area
         if index == 0:
             result = area
         elif depth % 2:
             result = shapely.difference(result, area)
         else:
             result = shapely.union(result, area)
-    filled = shapely.union_all(clusters).area - result.area if nested else 0.0
     return result, RingNotes(
         nested=nested,
-        filled_extra_mm2=float(filled),
+        filled_extra_mm2=float(filled - result.area) if nested else 0.0,
         duplicates=len(areas) - len(distinct),
         overlaps=overlaps,
         overlap_mm2=overlap_mm2,

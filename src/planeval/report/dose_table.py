@@ -55,18 +55,15 @@ class DoseTable:
         """Return the table for a terminal."""
         plans = ", ".join(visible(label, 64) for label in self.plans) or "no plan"
         who = f"{person_name(self.patient_name)}  {visible(self.patient_id, 64)}  {plans}"
-        parts: list[RenderableType] = [Text(who, style="bold"), dvh_table(self.dvhs)]
-        extra = [n for n, metric in enumerate(self.asked) if str(metric) not in STANDARD_METRICS]
+        rows = {
+            dvh.name: dict(zip(map(str, self.asked), values, strict=True))
+            for dvh, values in zip(self.dvhs, self.values, strict=True)
+        }
+        parts: list[RenderableType] = [Text(who, style="bold"), dvh_table(rows)]
+        extra = [metric for metric in map(str, self.asked) if metric not in STANDARD_METRICS]
         if extra:
-            parts.append(
-                value_table(
-                    [str(self.asked[n]) for n in extra],
-                    {
-                        dvh.name: [values[n] for n in extra]
-                        for dvh, values in zip(self.dvhs, self.values, strict=True)
-                    },
-                )
-            )
+            further = {name: [values[each] for each in extra] for name, values in rows.items()}
+            parts.append(value_table(extra, further))
         for name, reason in self.unusable:
             parts.append(Text(f"{visible(name, 64)}: no DVH: {visible(reason)}", style="dim"))
         if self.agreement:

@@ -15,7 +15,6 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from planeval.dose.dvh import Dvh
 from planeval.model import Finding, Severity, Value
 from planeval.report.cells import DASH, value_cell
 from planeval.report.text import visible
@@ -24,6 +23,7 @@ if TYPE_CHECKING:  # it would bring pydantic, which a DVH does without
     from planeval.protocol.aliases import Suggestion
 
 __all__ = [
+    "DVH_COLUMNS",
     "LONGEST_NAME",
     "SEVERITIES",
     "STYLES",
@@ -49,20 +49,25 @@ SEVERITIES = {
     Severity.INFO: ("·", "dim"),
 }
 LONGEST_NAME = 64
+DVH_COLUMNS = {
+    "Volume[cc]": "Volume cc",
+    "Min[Gy]": "Min Gy",
+    "D98%[Gy]": "D98% Gy",
+    "D50%[Gy]": "D50% Gy",
+    "Mean[Gy]": "Mean Gy",
+    "D2%[Gy]": "D2% Gy",
+    "Max[Gy]": "Max Gy",
+    "OutsideDoseGrid[cc]": "Outside cc",
+}
+"""Metrics of a DVH's line, and the heads of their columns."""
 
 
-def dvh_table(dvhs: Iterable[Dvh]) -> Table:
-    """Return the usual DVH numbers, one line per structure."""
-    table = _table(
-        "Structure", "Volume cc", "Min Gy", "D98% Gy", "D50% Gy", "Mean Gy", "D2% Gy", "Max Gy",
-        "Outside cc",
-    )  # fmt: skip
-    for dvh in dvhs:
-        values = (
-            dvh.volume(), dvh.min(), dvh.d(percent=98), dvh.d(percent=50), dvh.mean(),
-            dvh.d(percent=2), dvh.max(), dvh.outside(),
-        )  # fmt: skip
-        table.add_row(name_text(dvh.name), *(Text(value_cell(value).text) for value in values))
+def dvh_table(rows: Mapping[str, Mapping[str, Value]]) -> Table:
+    """Return the usual numbers of a DVH, one line per structure; ``rows`` are values by metric."""
+    table = _table("Structure", *DVH_COLUMNS.values())
+    for name, values in rows.items():
+        cells = (Text(value_cell(values[metric]).text) for metric in DVH_COLUMNS)
+        table.add_row(name_text(name), *cells)
     return table
 
 

@@ -1,0 +1,111 @@
+"""Independent work, side by side."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from planeval import side_by_side
+from planeval.errors import DataError
+
+FORKED = """
+import os
+from planeval import side_by_side
+from planeval.errors import DataError
+
+side_by_side.cores = lambda: 2
+{body}
+"""
+
+
+def run_alone(body):
+    """Run code in a process of its own: the tests' own process may have threads."""
+    script = FORKED.format(body=body)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [("1", 1), ("2", 2), ("0", 2), ("many", 2), ("", 2)]
+)
+def test_no_more_workers_than_asked_for(monkeypatch, asked, expected):
+    """OMP_NUM_THREADS=1, as in a cohort's child, is one; what is no number is not heeded."""
+    monkeypatch.setattr("planeval.side_by_side.os.cpu_count", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert side_by_side.cores() == expected
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_threads_keep_the_order_and_raise_the_first_error(monkeypatch, cores):
+    """Results come in the order of the items, whoever finishes first."""
+    monkeypatch.setattr("planeval.side_by_side.cores", lambda: cores)
+    assert side_by_side.in_threads(str, [3, 1, 2]) == ["3", "1", "2"]
+    with pytest.raises(ValueError, match="invalid literal"):
+        side_by_side.in_threads(int, ["1", "x", "2"])
+
+
+def test_one_worker_makes_no_process(monkeypatch):
+    """With one core everything is done here."""
+    monkeypatch.setattr("planeval.side_by_side.cores", lambda: 1)
+    assert side_by_side.in_processes(lambda _item: os.getpid(), [1, 2]) == [os.getpid()] * 2
+
+
+def test_a_program_with_threads_is_never_forked(monkeypatch):
+    """A lock that another thread holds would stay locked in the copy."""
+    monkeypatch.setattr("planeval.side_by_side.cores", lambda: 2)
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    try:
+        pids = side_by_side.in_processes(lambda _item: os.getpid(), [1, 2])
+    finally:
+        stop.set()
+        other.join()
+    assert pids == [os.getpid()] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_processes_keep_the_order_and_inherit_what_cannot_be_sent():
+    """A closure does not pickle; only results travel."""
+    printed = run_alone(
+        "here = os.getpid()\n"
+        "found = side_by_side.in_processes(lambda n: (n * n, os.getpid() != here), [3, 1, 2])\n"
+        "print(*[square for square, _ in found], all(elsewhere for _, elsewhere in found))\n"
+    )
+    assert printed == ["9", "1", "4", "True"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_an_error_of_a_process_is_raised_here():
+    """It is of its own class, with its own words."""
+    printed = run_alone(
+        "def work(n):\n"
+        "    if n == 1:\n"
+        "        raise DataError('no honest answer')\n"
+        "    return n\n"
+        "try:\n"
+        "    side_by_side.in_processes(work, [0, 1])\n"
+        "except DataError as error:\n"
+        "    print(error)\n"
+    )
+    assert printed == ["no", "honest", "answer"]
+    assert issubclass(DataError, Exception)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_a_killed_process_loses_nothing():
+    """What its worker did not bring home is computed here."""
+    printed = run_alone(
+        "here = os.getpid()\n"
+        "def work(n):\n"
+        "    if os.getpid() != here:\n"
+        "        os._exit(9)\n"
+        "    return n + 1\n"
+        "print(*side_by_side.in_processes(work, [1, 2, 3]))\n"
+    )
+    assert printed == ["2", "3", "4"]
