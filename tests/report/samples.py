@@ -248,7 +248,7 @@ def structure_rows() -> tuple[StructureRow, ...]:
             name, name, number, kind, "drawn", "", colour,
             Value.of(100.0 + number, Unit.CC, 99.0, 120.0), Value.of(0.0, Unit.CC),
             Value.of(1.0, Unit.GY), Value.of(12.5, Unit.GY), Value.of(58.1, Unit.GY),
-            (f"{name} (exact)",),
+            (f"{name} (exact)",), grid_mean_gy=0.124 * number, grid_maximum_gy=0.4,
         )
         for number, (name, (kind, colour, _, _)) in enumerate(ORGANS.items(), 1)
     ]  # fmt: skip

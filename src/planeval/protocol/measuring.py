@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from planeval.case import Case
+from planeval.dose.interpolation import GridError
 from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.metrics.dose_volume import needs_prescription
@@ -91,6 +92,10 @@ class Measurer:
         if needs_prescription(metric) and rx is None:
             return Value.undefined(f"no prescription for {solid.name} is known", metric.unit)
         return self._case.metric(metric, solid, rx)
+
+    def grid_error(self, solid: Structure) -> GridError | None:
+        """Return what the interpolation of the dose grid may change; None without known dose."""
+        return None if self._case.data.dose is None else self._case.grid_error(solid)
 
     def prescription(self, found: Found, named: str | None = None) -> Choice:
         """Choose the prescription of a structure: the named one, its own, the plan's only level."""
