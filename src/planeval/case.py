@@ -34,7 +34,8 @@ from planeval.errors import (
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import measure, needs_prescription, no_prescription, widened
-from planeval.metrics.indices import Surroundings, body_beyond, measure_index, spilled
+from planeval.metrics.far_body import body_beyond, hottest_beyond
+from planeval.metrics.indices import Surroundings, measure_index, spilled
 from planeval.metrics.ntcp import LkbSet, complication_probability
 from planeval.metrics.recognition import body_of, is_inside, targets_of
 from planeval.metrics.tcp import PoissonSet, control_probability
@@ -73,6 +74,7 @@ class Case:
         self._isodose_maps: dict[tuple[float, ...], IsodoseMap] = {}
         self._others: dict[Structure, tuple[Structure, ...]] = {}
         self._far: dict[Structure, Structure] = {}
+        self._hottest_far: dict[Structure, Structure] = {}
         self._derived: dict[str, Structure] = {}
         self._cover: Cover = cover_structure
         self._coverages = Coverages()
@@ -324,12 +326,20 @@ class Case:
         body = body_of(self.structures.values())
         if body is None:
             return "the body is not known: no structure, or several, of type EXTERNAL"
-        if target not in self._far:
-            try:
+        try:
+            return self._dvh(self._far_body(body, target), None)
+        except GeometryError as error:
+            return f"the part of {body.name} far from {target.name} is not known: {error}"
+
+    def _far_body(self, body: Structure, target: Structure) -> Structure:
+        """The body beyond reach of a target; for this case's dose alone, its hottest part."""
+        if self._cover is not cover_structure or self._dvh(body, None).outside_cc > 0:
+            if target not in self._far:
                 self._far[target] = body_beyond(body, target)
-            except GeometryError as error:
-                return f"the part of {body.name} far from {target.name} is not known: {error}"
-        return self._dvh(self._far[target], None)
+            return self._far[target]
+        if target not in self._hottest_far:
+            self._hottest_far[target] = hottest_beyond(body, target, self._isodoses(target))
+        return self._hottest_far[target]
 
     def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
         """The DVH in physical dose, EQD2 or BED."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planeval.case import Case
 from planeval.checks import plan_checks
-from planeval.errors import InconsistentCase, UndecidedProtocol
+from planeval.errors import GeometryError, InconsistentCase, UndecidedProtocol
 from planeval.model import Finding, Outcome, Verdict
 from planeval.model.record import EvaluationRecord, Proposal
 from planeval.model.rows import Row, RowGroup
@@ -188,6 +189,9 @@ def evaluate(
         dose_is_complete=dose_is_complete,
         protocol_dir=protocol_dir,
     )
+    if case.dose is not None:
+        with suppress(GeometryError):  # whoever asks for the DVH is told the reason
+            case.dvhs(case.structures.values())
     record = judge(
         case,
         loaded,
@@ -195,7 +199,7 @@ def evaluate(
         child_pugh=child_pugh,
         allow_unverified=allow_unverified,
         proposals=proposals,
-        sanity=plan_checks(case, named_organs(case.structures), read_hu=check_hu),
+        sanity=lambda: plan_checks(case, named_organs(case.structures), read_hu=check_hu),
     )
     return Evaluation(record, case)
 

@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["cores", "in_processes", "in_threads"]
+__all__ = ["begun", "cores", "in_processes", "in_threads"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,14 +55,46 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
         return in_threads(work, items)
     _inherited.append((work, items))
     try:
-        with futures.ProcessPoolExecutor(
-            cores(), multiprocessing.get_context("fork"), _leave_interrupts_to_the_parent
-        ) as pool:
+        with _workers(cores()) as pool:
             return list(pool.map(_inherited_work, range(len(items))))
     except futures.process.BrokenProcessPool:  # a worker was killed, as for lack of memory
         return [work(item) for item in items]
     finally:
         _inherited.pop()
+
+
+@contextmanager
+def begun(
+    work: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Callable[[], list[Result]]]:
+    """Begin work in processes of their own, and give what waits for the results (or raises an error).
+
+    Results must pickle. Where there is one core, or no fork, the work is done when it is asked for.
+    """
+    if not items or cores() == 1 or not _may_fork():
+        yield lambda: [work(item) for item in items]
+        return
+    _inherited.append((work, items))
+    try:
+        pool = _workers(min(cores(), len(items)))
+        begun_ones = [pool.submit(_inherited_work, number) for number in range(len(items))]
+    finally:
+        _inherited.pop()
+
+    def results() -> list[Result]:
+        try:
+            return [one.result() for one in begun_ones]
+        except futures.process.BrokenProcessPool:
+            return [work(item) for item in items]
+
+    with pool:
+        yield results
+
+
+def _workers(count: int) -> futures.ProcessPoolExecutor:
+    return futures.ProcessPoolExecutor(
+        count, multiprocessing.get_context("fork"), _leave_interrupts_to_the_parent
+    )
 
 
 def _may_fork() -> bool:

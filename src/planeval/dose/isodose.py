@@ -55,14 +55,17 @@ class IsodosePart:
 
 
 class IsodoseMap:
-    """The field of a dose on its whole lattice, asked for isodoses."""
+    """The field of a dose on its whole ``lattice``, asked for isodoses.
+
+    ``nodes`` are the doses at the lattice's nodes (w, v, u); NaN where an oblique grid ends.
+    """
 
     def __init__(self, dose: Dose, frame: PlaneFrame) -> None:
         self._frame = frame
         self._field = DoseField(dose, frame)
         far = (EVERYWHERE_MM,) * 3
-        self._lattice = self._field.lattice(tuple(-c for c in far), far)
-        self._nodes = self._field.nodes(self._lattice, 0, len(self._lattice.w_mm) - 1)
+        self.lattice = self._field.lattice(tuple(-c for c in far), far)
+        self.nodes = self._field.nodes(self.lattice, 0, len(self.lattice.w_mm) - 1)
         self._known: dict[float, Isodose] = {}
 
     def at(self, gy: float) -> Isodose:
@@ -70,8 +73,24 @@ class IsodoseMap:
         if not gy > 0:
             raise ValueError(f"an isodose of {gy} Gy: need a dose above 0")
         if gy not in self._known:
-            self._known[gy] = Isodose(self._field, self._frame, self._lattice, self._nodes, gy)
+            self._known[gy] = Isodose(self._field, self._frame, self.lattice, self.nodes, gy)
         return self._known[gy]
+
+    def box(self, gy: float) -> tuple[Floats, Floats] | None:
+        """Return the corners (u, v, w) of a box that holds every dose from a level on, None without.
+
+        A cell has such a dose only where one of its corners has: the box ends a node further.
+        """
+        reached = self.nodes >= gy
+        if not reached.any():
+            return None
+        low, high = [], []
+        for axis, lines in ((2, self.lattice.u_mm), (1, self.lattice.v_mm), (0, self.lattice.w_mm)):
+            others = tuple(n for n in range(3) if n != axis)
+            at = np.flatnonzero(reached.any(axis=others))
+            low.append(lines[max(int(at[0]) - 1, 0)])
+            high.append(lines[min(int(at[-1]) + 1, len(lines) - 1)])
+        return np.array(low), np.array(high)
 
 
 class Isodose:

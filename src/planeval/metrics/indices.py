@@ -21,21 +21,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import shapely
-
 from planeval.dose.dvh import Dvh
 from planeval.dose.isodose import Isodose, IsodosePart
 from planeval.errors import GeometryError
-from planeval.geometry.booleans import combine
-from planeval.geometry.reach import within_reach
 from planeval.metrics.dose_volume import scaled
 from planeval.model import Metric, MetricKind, Structure, Value
 from planeval.units import Unit
 
-__all__ = ["Surroundings", "body_beyond", "measure_index", "spilled"]
-
-FAR_MM = 20.0
-"""D2cm is asked of the body beyond this distance from its target."""
+__all__ = ["Surroundings", "measure_index", "spilled"]
 
 TOUCH_CC = 1e-3
 """A part of an isodose touches a target where at least 1 mm3 of the target lies in it."""
@@ -75,18 +68,6 @@ def measure_index(metric: Metric, target: Structure, around: Surroundings, rx_gy
             return _ratio(_local_volume(target, rx_gy / 2, around), prescribed)
         case _:
             return _ratio(_local_volume(target, rx_gy / 2, around), around.dvh.volume())
-
-
-def body_beyond(body: Structure, target: Structure) -> Structure:
-    """Return the body without everything within 20 mm of the target.
-
-    Raises :class:`~planeval.errors.GeometryError` for planes that are not parallel.
-    """
-    caps, between = target.method.caps, target.method.between
-    near = within_reach(target.stack, FAR_MM, caps=caps, between=between)
-    rest = combine(body.stack, near, shapely.difference, caps=caps, between=between)
-    name = f"{body.name} - ({target.name} + {FAR_MM:g} mm)"
-    return Structure(name, rest, origin="derived", method=target.method)
 
 
 def spilled(isodose: Isodose, targets: Sequence[Structure]) -> tuple[IsodosePart, ...]:

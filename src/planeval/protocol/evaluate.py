@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from planeval import __version__
 from planeval.agreement import agreement_findings, agreement_rows
@@ -37,7 +37,7 @@ from planeval.protocol.inventory import (
     structure_rows,
     tps_rows,
 )
-from planeval.protocol.margins import audit_margins
+from planeval.protocol.margins import audits_begun, match_audited
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Matcher
 from planeval.protocol.organs import standard_name
@@ -68,14 +68,14 @@ def evaluate(
     child_pugh: str | None = None,
     allow_unverified: bool = False,
     proposals: Sequence[Proposal] = (),
-    sanity: PlanChecks = NO_CHECKS,
+    sanity: Callable[[], PlanChecks] = lambda: NO_CHECKS,
 ) -> EvaluationRecord:
     """Return the record of a case judged by a protocol.
 
     ``mapping`` is plan name -> protocol name and wins over every other match. ``child_pugh`` is a
     class or score such as A5. ``allow_unverified`` shows what rows come to whose source nobody has
-    read; they stay out of the verdict. ``proposals`` are kept in the record, ``sanity`` are the plan
-    checks that were made before.
+    read; they stay out of the verdict. ``proposals`` are kept in the record, ``sanity`` makes the plan
+    checks.
 
     Raises:
         ProtocolError: the whole set is needs-check, and ``allow_unverified`` is not given.
@@ -98,28 +98,31 @@ def evaluate(
         is_effective=data.dose is not None and data.dose.type == "EFFECTIVE",
         allow_unverified=allow_unverified,
     )
-    judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
-    rows = tuple(one.item for one in judged if one.item.kind is not RowKind.INFORMATION)
-    information = tuple(one.item for one in judged if one.item.kind is RowKind.INFORMATION)
-    agreement = agreement_rows(case, _levels((*rows, *information)))
-    findings = (
-        *case.findings,
-        *agreement_findings(agreement),
-        *_derived_findings(matcher, measurer, judge),
-        *sanity.findings,
-        *anatomy_findings(case.structures, matcher.matches()),
-    )
-    summary = _protocol_summary(protocol, applies(protocol.file.applies, facts))
-    prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
-    margins = audit_margins(protocol.file.margins, matcher, measurer, summary.applies)
-    structures = structure_rows(case, measurer, _matched(matcher.matches()))
+    scope = applies(protocol.file.applies, facts)
+    with audits_begun(protocol.file.margins, matcher, measurer, scope) as audits:
+        checked = sanity()
+        judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
+        rows, information = _rows_and_information(judged)
+        items = (*rows, *information)
+        agreement = agreement_rows(case, _levels(items))
+        derived = tuple(_derived_findings(matcher, measurer, judge))
+        anatomy = anatomy_findings(case.structures, matcher.matches())
+        others = (*agreement_findings(agreement), *derived, *checked.findings, *anatomy)
+        findings = (*case.findings, *others)
+        prescriptions = prescription_rows(case, measurer, protocol.file.prescription_alpha_beta)
+        match_audited(protocol.file.margins, matcher, measurer)
+        structures = structure_rows(case, measurer, _matched(matcher.matches()))
+        target_lines = tuple(_target_lines(case, measurer, prescriptions, targets=targets))
+        indices = target_rows(case, measurer, targets)
+        spots = spot_rows(case, measurer, list(_leaves(items)), targets)
+        margins = tuple(audits())
+    summary = _protocol_summary(protocol, scope)
     counted = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
     counted += [row.outcome.status for row in margins if row.is_counted]
     counts = _counts(judged, margins)
-    target_lines = tuple(_target_lines(case, measurer, prescriptions, targets=targets))
     named = named_organs(case.structures, matcher.matches())
     checks = check_rows(named, findings, prescriptions=prescriptions, lines=target_lines)
-    options = _options(mapping, child_pugh, allow_unverified=allow_unverified, sanity=sanity)
+    options = _options(mapping, child_pugh, allow_unverified=allow_unverified, sanity=checked)
     return EvaluationRecord(
         identity=data.identity,
         plans=tuple(plan_summary(plan) for plan in data.plans),
@@ -144,11 +147,21 @@ def evaluate(
         matches=matcher.matches(),
         findings=findings,
         margins=margins,
-        targets=target_rows(case, measurer, targets),
-        checks=(*checks, *sanity.rows),
+        targets=indices,
+        checks=(*checks, *checked.rows),
         agreement=agreement,
-        spots=spot_rows(case, measurer, [*_leaves(rows), *_leaves(information)], targets),
+        spots=spots,
         provenance=provenance(case, protocol.sha256, __version__, options),
+    )
+
+
+def _rows_and_information(judged: Sequence[Judged]) -> tuple[tuple[Row | RowGroup, ...], ...]:
+    """Return what is judged or shown beside limits, and what only informs."""
+    items = [one.item for one in judged]
+    is_information = [item.kind is RowKind.INFORMATION for item in items]
+    return tuple(
+        tuple(item for item, informs in zip(items, is_information, strict=True) if informs is which)
+        for which in (False, True)
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from planeval.errors import GeometryError
@@ -14,23 +15,30 @@ from planeval.model.rows import RowKind
 from planeval.protocol.measuring import Measurer
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.schema import MarginSpec
+from planeval.side_by_side import begun
 from planeval.targets.audit import MarginAudit, margin_audit
 from planeval.targets.expansion import Extension, extend_along
 
-__all__ = ["audit_margins"]
+__all__ = ["audits_begun", "match_audited"]
 
 
-def audit_margins(
+def audits_begun(
     specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer, scope: Outcome
-) -> tuple[MarginRow, ...]:
-    """Return the margin audits in protocol order.
+) -> AbstractContextManager[Callable[[], list[MarginRow]]]:
+    """Begin the margin audits beside what follows, and give what waits for them, in protocol order.
 
     ``scope`` says whether the protocol applies: outside its scope a counted audit is not judged,
     though its numbers are shown. What the plan lacks makes the pair NOT_EVALUABLE; a thrombus or a
     clipping structure that is not drawn is left out, and a note says so. Where a thrombus is drawn and
     the way along its vessel is not known, the pair can fail but not pass.
     """
-    return tuple(_row(spec, matcher, measurer, scope) for spec in specs)
+    return begun(lambda spec: _row(spec, matcher, measurer, scope), specs)
+
+
+def match_audited(specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer) -> None:
+    """Match every structure of the audits, so that the record tells of them."""
+    for name in (each for spec in specs for each in spec.structures):
+        measurer.solid(matcher.find(name))
 
 
 def _row(spec: MarginSpec, matcher: Matcher, measurer: Measurer, scope: Outcome) -> MarginRow:
