@@ -164,7 +164,7 @@ def test_a_liver_that_the_scan_cuts_has_no_level(code):
     """The mean is that of the drawn part; another organ that is cut does not matter."""
     for where, answered in (("Liver", False), ("Stomach", True)):
         checks = PlanChecks((), (Finding(code, Severity.WARNING, "cut", where),))
-        choice = choice_of(mean_case(), sanity=checks)
+        choice = choice_of(mean_case(), sanity=lambda checks=checks: checks)
         assert choice.level.is_defined is answered
         if not answered:
             assert choice.level.reason == "Liver may go on beyond the image series"
