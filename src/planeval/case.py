@@ -20,6 +20,7 @@ from planeval.dose.calculation import (
     dose_volume_histogram,
 )
 from planeval.dose.dvh import Dvh, HotSpot
+from planeval.dose.edge import edge_dose
 from planeval.dose.field import trilinear
 from planeval.dose.interpolation import GridError, grid_error
 from planeval.dose.isodose import IsodoseMap, IsodosePart
@@ -48,6 +49,7 @@ from planeval.model import (
     Method,
     Metric,
     MetricKind,
+    Outside,
     Plan,
     PointOfInterest,
     Prescription,
@@ -70,7 +72,8 @@ class Case:
         self._data = data
         self._method = method or Method()
         self._dvhs: dict[tuple[Structure, Biology | None], Dvh] = {}
-        self._shifted: dict[tuple[Structure, Biology | None], tuple[Dvh, ...]] = {}
+        self._edges: dict[tuple[Structure, Biology | None, Dose], Value] = {}
+        self._shifted: dict[tuple[Structure, Biology | None], tuple[tuple[Dvh, Dose], ...]] = {}
         self._isodose_maps: dict[tuple[float, ...], IsodoseMap] = {}
         self._others: dict[Structure, tuple[Structure, ...]] = {}
         self._far: dict[Structure, Structure] = {}
@@ -194,12 +197,17 @@ class Case:
         metric: str | Metric,
         structure: str | Structure,
         rx: Prescription | None = None,
+        *,
+        outside: Outside | str = Outside.UNKNOWN,
     ) -> Value:
         """Return the value of a metric for a structure; percent doses refer to ``rx``.
 
         Without ``rx`` the structure's own prescription is used, else the only level of the plan. With
         a prefix (``EQD2_3:``, ``BED_10:``) the dose is converted at every point with the fractions of
         its delivery; where those are unknown the value is undefined.
+
+        ``outside`` says what the dose beyond the dose grid may be. With ``edge`` that is at
+        most :meth:`edge_dose`, where there is one. An index stays as it is: its isodose is cut as well.
 
         Raises the errors of :meth:`structure` and :class:`~planeval.errors.MetricSyntax`.
         """
@@ -212,10 +220,18 @@ class Case:
         rx_gy = used.total_gy if used else None
         if parsed.kind.is_index:
             return self._index(parsed, solid, rx_gy)
-        value = measure(parsed, self._dvh(solid, parsed.biology), rx_gy)
+
+        is_to_edge = Outside(outside) is Outside.EDGE
+
+        def measured(dvh: Dvh, dose: Dose) -> Value:
+            if is_to_edge and dvh.outside_cc > 0:
+                dvh = self._to_edge(dvh, solid, parsed.biology, dose=dose)
+            return measure(parsed, dvh, rx_gy)
+
+        value = measured(self._dvh(solid, parsed.biology), self._needed_dose())
         if not self._data.registration_mm or parsed.kind is MetricKind.VOLUME:
             return value
-        others = [measure(parsed, dvh, rx_gy) for dvh in self._shifts(solid, parsed.biology)]
+        others = [measured(dvh, dose) for dvh, dose in self._shifts(solid, parsed.biology)]
         return widened(
             value, others, f"Band with {self._data.registration_mm:g} mm of registration"
         )
@@ -268,6 +284,22 @@ class Case:
         return grid_error(
             solid, self._needed_dose(), None if hottest is None else hottest.position_mm
         )
+
+    def edge_dose(self, structure: str | Structure, biology: Biology | None = None) -> Value:
+        """Return the highest dose on the surface where the dose grid's border cuts a structure.
+
+        A bound from above, by less than a voxel's rise along the border
+        (:mod:`planeval.dose.edge`), in Gy or in the EQD2 or BED of ``biology``. Undefined, with the
+        reason, where nothing lies outside or no such surface speaks for what does.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        dose = self._needed_dose()
+        reason = obstacle(dose) if biology is not None else ""
+        if reason:
+            return Value.undefined(f"no {biology}: {reason}", Unit.GY)
+        if not self._dvh(solid, biology).outside_cc > 0:
+            return Value.undefined(f"nothing of {solid.name} lies outside the dose grid", Unit.GY)
+        return self._edge(solid, biology, dose)
 
     def hot_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
         """Return the connected parts of a structure at or above a physical dose, largest first."""
@@ -347,12 +379,24 @@ class Case:
             self._dvhs[solid, biology] = self._histogram(solid, self._needed_dose(), biology)
         return self._dvhs[solid, biology]
 
-    def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[Dvh, ...]:
-        """The DVHs with registered doses moved by what the registration may be off."""
+    def _to_edge(self, dvh: Dvh, solid: Structure, biology: Biology | None, *, dose: Dose) -> Dvh:
+        """The DVH with what lies outside at the edge dose at most, as it is where there is none."""
+        edge = self._edge(solid, biology, dose)
+        return dvh.with_outside(at_most_gy=edge.value) if edge.is_defined else dvh
+
+    def _edge(self, solid: Structure, biology: Biology | None, dose: Dose) -> Value:
+        """The edge dose in one of the case's doses."""
+        key = (solid, biology, dose)
+        if key not in self._edges:
+            self._edges[key] = edge_dose(solid, dose, biology)
+        return self._edges[key]
+
+    def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[tuple[Dvh, Dose], ...]:
+        """The DVHs in registered doses moved by what the registration may be off."""
         if (solid, biology) not in self._shifted:
             doses = shifted(self._needed_dose(), self._data.registration_mm)
             self._shifted[solid, biology] = tuple(
-                self._histogram(solid, each, biology) for each in doses
+                (self._histogram(solid, each, biology), each) for each in doses
             )
         return self._shifted[solid, biology]
 

@@ -31,7 +31,12 @@ _inherited: list[tuple[Callable[[Any], Any], Sequence[Any]]] = []
 
 
 def cores() -> int:
-    """Return how many workers to take: what the machine has, and no more than OMP_NUM_THREADS."""
+    """Return how many workers to take: what the machine has, and no more than OMP_NUM_THREADS.
+
+    A worker takes no others: those beside it have the rest of the machine.
+    """
+    if multiprocessing.parent_process() is not None:
+        return 1
     asked = os.environ.get("OMP_NUM_THREADS", "").strip()
     allowed = int(asked) if asked.isdecimal() and int(asked) > 0 else MOST_CORES
     return min(os.cpu_count() or 1, MOST_CORES, allowed)
@@ -99,11 +104,7 @@ def _workers(count: int) -> futures.ProcessPoolExecutor:
 
 def _may_fork() -> bool:
     """A copy of a process with several threads may wait forever for a lock that one of them held."""
-    return (
-        sys.platform == "linux"
-        and threading.active_count() == 1
-        and not multiprocessing.current_process().daemon
-    )
+    return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _inherited_work(number: int) -> Any:

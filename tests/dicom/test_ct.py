@@ -241,6 +241,25 @@ def test_missing_pixels_are_noticed_when_read(writer):
         image.hu()
 
 
+def test_blocks_are_read_from_the_slices_that_hold_them(writer):
+    """Blocks of any slices, rows and columns in one pass; no other file is opened."""
+    hu = np.random.default_rng(3).integers(-1000, 1000, GRID.shape).astype(float)
+    paths = writer.ct(GRID, hu)
+    image = read(writer).image
+    windows = [
+        (slice(1, 3), slice(None), slice(2, 4)),
+        (slice(2, 3), slice(0, 1), slice(None)),
+        (slice(0, 0), slice(0, 0), slice(0, 0)),
+    ]
+    for path in (paths[0], *paths[3:]):
+        path.unlink()
+    blocks = image.hu_in(windows)
+    assert [block.tolist() for block in blocks] == [hu[window].tolist() for window in windows]
+    assert {block.dtype for block in blocks} == {np.dtype(np.int16)}
+    with pytest.raises(UnreadableFile):
+        image.hu()
+
+
 def test_hu_beyond_16_bits_are_refused(writer):
     """A rescale that leaves 16 bits is an error, not a wrap-around."""
 

@@ -19,7 +19,7 @@ from planeval.dicom.pydicom_datasets import quiet_pydicom
 from planeval.dicom.rtstruct import read_structure_set
 from planeval.errors import DataError, InvalidElement, MissingElement
 from planeval.geometry.stack import AXIAL
-from planeval.model import Method
+from planeval.model import Method, Severity
 
 BOX = prism(box_ring(20, 20), [-5, 0, 5])
 
@@ -394,6 +394,24 @@ def test_single_plane_of_unknown_thickness_is_unusable(writer):
     found = read(writer.structures([Roi("A", BOX[:1])]))
     assert "volume is unknown" in found.unusable[0].reason
     assert codes(found) == ["roi-unusable"]
+
+
+@pytest.mark.parametrize(
+    ("caps", "found_codes"),
+    [("half", []), ("tapered", []), ("none", ["single-plane-no-volume"])],
+)
+def test_single_plane_without_end_caps_is_a_finding(writer, caps, found_codes):
+    """Whoever says its thickness: caps 'none' leaves no volume, and the reader of the case is told."""
+    path = writer.structures([Roi("A", BOX[:1], slab_thickness_mm=4), Roi("B", BOX)])
+    found = read(path, method=Method(caps=caps))
+    assert codes(found) == ["single-plane", *found_codes]
+    told = [each for each in found.findings if each.code == "single-plane-no-volume"]
+    for each in told:
+        assert (each.where, each.severity) == ("A", Severity.WARNING)
+        assert "no volume, so that no metric of it is defined" in each.message
+    volumes = {each.name: each.volume_cc for each in found.structures}
+    assert (volumes["A"] == 0) == bool(found_codes)
+    assert volumes["B"] > 0
 
 
 def test_stated_plane_spacing_counts(writer):

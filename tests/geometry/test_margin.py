@@ -465,6 +465,12 @@ def tolerance_mm3(solid):
     return 0.05 * perimeter + 1
 
 
+def test_a_length_that_is_only_rounding_is_none():
+    """1e-157 mm once made a curvature that no number holds."""
+    assert Margins(anterior=2e-157, superior=1.0) == Margins(superior=1.0)
+    assert Margins.isotropic(-1e-9).is_zero
+
+
 @settings(max_examples=12, deadline=None)
 @given(BLOBS, GROWTHS)
 def test_growing_contains_the_source(discs, margins):

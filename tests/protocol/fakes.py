@@ -83,7 +83,14 @@ class FakeCase:
         """No place is known: numbers are written down, not sampled."""
         return None, None
 
-    def metric(self, metric: Metric, structure: Structure, rx: Prescription | None = None) -> Value:
+    def metric(
+        self,
+        metric: Metric,
+        structure: Structure,
+        rx: Prescription | None = None,
+        *,
+        outside="unknown",
+    ) -> Value:
         self.asked.append((structure.name, str(metric), rx.total_gy if rx else None))
         value = self.values.get((structure.name, str(metric)))
         if isinstance(value, Value):

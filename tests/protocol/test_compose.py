@@ -12,6 +12,7 @@ from planeval.model import Status, Verdict
 from planeval.model.rows import RowKind
 from planeval.protocol import library
 from planeval.protocol.evaluate import evaluate
+from planeval.protocol.rules import outside_of
 
 SITE = """schema: planeval.protocol/1
 id: site
@@ -177,3 +178,19 @@ def test_recalled_sets_are_refused_and_never_decide():
     assert all(not row.is_counted for row in record.flat_rows())
     assert "unverified, not counted" in record.summary
     assert any(line.code == "unverified" and "Stomach" in line.text for line in record.attention)
+
+
+def test_included_rows_keep_what_their_set_says_of_dose_outside_the_grid(tmp_path):
+    """A site that trusts the edge does not lend its trust to others' rows, nor takes theirs away."""
+    trusting = SITE.replace("id: site", "id: trusting") + "outside: edge\n"
+    rows = OWN + OWN.replace("id: a", "id: b, outside: unknown")
+    write(tmp_path, "trusting.yaml", f"{trusting}constraints:\n{rows}")
+    write(tmp_path, "plain.yaml", SITE.replace("id: site", "id: plain") + f"constraints:\n{OWN}")
+    for own, wanted in (
+        ("outside: edge\n", ["edge", "edge", "unknown", "unknown"]),
+        ("", ["unknown", "edge", "unknown", "unknown"]),
+    ):
+        include = "include: [{set: trusting}, {set: plain}]\n"
+        write(tmp_path, "s.yaml", f"{SITE}{own}{include}constraints:\n{OWN}")
+        file = library.load("site", tmp_path).file
+        assert [outside_of(row, file).value for row in file.constraints] == wanted

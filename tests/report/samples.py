@@ -98,7 +98,7 @@ def ct_image(grid: Grid | None = None) -> Image:
         tuple(np.arange(0.0, 151.0, SPACING_MM)),
     )  # fmt: skip
 
-    def read(_paths, grid):
+    def read(_paths, grid, windows):
         indices = np.argwhere(np.ones(grid.shape, dtype=bool))
         points = grid.to_patient(indices).reshape(*grid.shape, 3)
         noise = np.random.default_rng(7).normal(0, 12, grid.shape)
@@ -107,7 +107,7 @@ def ct_image(grid: Grid | None = None) -> Image:
             _, _, centre, radii = ORGANS[name]
             inside = (((points - centre) / radii) ** 2).sum(axis=-1) <= 1
             hu[inside] = level
-        return (hu + noise).astype(np.int16)
+        return [(hu + noise).astype(np.int16)[each] for each in windows]
 
     return Image(grid, "1.2.3.9", (), (), "d" * 64, read)
 

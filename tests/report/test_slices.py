@@ -19,6 +19,7 @@ from planeval.report.planes import (
     centre_of,
     centroid_mm,
     dose_on,
+    hu_of,
     hu_on,
     inside_on,
     orthogonal_planes,
@@ -112,6 +113,51 @@ def test_beyond_the_image_is_nothing():
     assert np.isnan(hu_on(plane, image, image.hu(), step_mm=20.0)).all()
 
 
+@pytest.mark.parametrize(
+    ("row", "column", "origin"),
+    [
+        ((1, 0, 0), (0, 1, 0), (-190.0, -130.0, -75.0)),
+        ((-1, 0, 0), (0, -1, 0), (190.0, 130.0, -75.0)),
+        ((0, 1, 0), (0, 0, -1), (-150.0, -130.0, 75.0)),
+        ((0.8, 0.6, 0), (-0.6, 0.8, 0), (-120.0, -190.0, -70.0)),
+    ],
+)
+def test_reading_only_what_a_plane_needs_changes_nothing(row, column, origin):
+    """Along and across the slices, partly and wholly beyond the image: the same as of the volume."""
+    grid = Grid(origin, row, column, 2.0, 2.5, 140, 120, tuple(np.arange(0.0, 151.0, 3.0)))
+    image = ct_image(grid)
+    volume = image.hu()
+    far = orthogonal_planes(Box((400, 400, 400), (450, 450, 450)), (410, 410, 410))
+    wanted = [
+        (plane, step) for plane, step in zip((*planes(), *far[:1]), (3, 4, 5, 9), strict=True)
+    ]
+    for (plane, step), found in zip(wanted, hu_of(image, wanted), strict=True):
+        expected = hu_on(plane, image, volume, step_mm=step)
+        assert np.array_equal(np.isnan(found), np.isnan(expected))
+        assert np.nanmax(abs(found - expected), initial=0) < 1e-9
+    assert np.isnan(found).all()
+
+
+def test_the_three_pictures_never_hold_the_volume():
+    """One slice or two, and a row and a column or two of every slice: 6 % of these 51."""
+    image, asked = ct_image(), []
+
+    def read(paths, grid, windows):
+        asked.extend(windows)
+        return image.reader(paths, grid, windows)
+
+    watched = replace(image, reader=read)
+    known = Case(replace(case().data, image=watched))
+    assert slices_of(known, record(), []) == slices_of(
+        Case(replace(known.data, image=image)), record(), []
+    )
+    voxels = [np.prod([part.stop - part.start for part in window]) for window in asked]
+    assert len(asked) == 3
+    assert sum(voxels) < 0.06 * np.prod(image.grid.shape)
+    for window, axis in zip(asked, (0, 1, 2), strict=True):
+        assert 1 <= window[axis].stop - window[axis].start <= 2
+
+
 def test_a_single_slice_shows_only_where_it_is():
     """One exported slice is never shown as the anatomy of another height."""
     grid = Grid((-190.0, -130.0, 60.0), (1, 0, 0), (0, 1, 0), 2.0, 2.0, 131, 191, (0.0,))
@@ -120,6 +166,9 @@ def test_a_single_slice_shows_only_where_it_is():
         hu_on(orthogonal_planes(BOX, (0, 0, z))[0], image, image.hu(), step_mm=5.0)
         for z in (60.0, 10.0)
     )
+    pair = [(orthogonal_planes(BOX, (0, 0, z))[0], 5.0) for z in (60.0, 10.0)]
+    for found, expected in zip(hu_of(image, pair), (there, elsewhere), strict=True):
+        assert np.array_equal(found, expected, equal_nan=True)
     assert np.isfinite(there).mean() > 0.9
     assert np.isnan(elsewhere).all()
     known = Case(replace(case().data, image=image))

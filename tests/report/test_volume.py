@@ -31,7 +31,7 @@ def image():
     """The sample CT, read once."""
     made = ct_image()
     hu = made.hu()
-    return replace(made, reader=lambda _paths, _grid: hu)
+    return replace(made, reader=lambda _paths, _grid, windows: [hu[each] for each in windows])
 
 
 def decoded(made):
@@ -96,8 +96,12 @@ def test_an_axial_ct_keeps_its_pixels(image):
 def sloping(grid):
     """A CT whose HU tell the place: 2 HU a mm along x, 3 along y, 5 along z."""
     points = grid.to_patient(np.argwhere(np.ones(grid.shape, dtype=bool)))
-    hu = (points @ np.array([2.0, 3.0, 5.0])).reshape(grid.shape)
-    return Image(grid, "1.2.3.9", (), (), "d" * 64, lambda _paths, _grid: hu.astype(np.int16))
+    hu = (points @ np.array([2.0, 3.0, 5.0])).reshape(grid.shape).astype(np.int16)
+
+    def read(_paths, _grid, windows):
+        return [hu[each] for each in windows]
+
+    return Image(grid, "1.2.3.9", (), (), "d" * 64, read)
 
 
 def slope_error(made, heights):

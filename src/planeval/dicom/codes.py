@@ -46,6 +46,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "contour-gap": (_WARNING, "planes are missing between contours; the gap is not filled"),
     "oblique-contours": (_INFO, "contours do not lie in axial planes"),
     "single-plane": (_INFO, "a single plane; its thickness was taken from elsewhere"),
+    "single-plane-no-volume": (_WARNING, "a single plane, which has no volume without end caps"),
     # RTDOSE
     "dose-type-missing": (_WARNING, "DoseType is absent; physical dose assumed"),
     "dose-effective": (_INFO, "the dose is EFFECTIVE (weighted), not physical"),

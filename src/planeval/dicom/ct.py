@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dicom.codes import finding
-from planeval.dicom.files import open_file
+from planeval.dicom.files import DicomFile, open_file
 from planeval.dicom.index import Entry, SliceGeometry
 from planeval.dicom.pixels import stored_pixels
 from planeval.errors import GeometryError, InconsistentCase, UnreadableFile
 from planeval.geometry.grid import Grid, usual_step
 from planeval.geometry.stack import PARALLEL_TOLERANCE
 from planeval.model import Finding, Image
+from planeval.model.image import Window
 
 __all__ = ["build_image", "read_hu"]
 
@@ -86,37 +87,54 @@ def _volume(
     return chosen, grid
 
 
-def read_hu(paths: tuple[Path, ...], grid: Grid) -> NDArray[np.int16]:
-    """Read the Hounsfield units of slices, shape (k, j, i); each must lie where the grid says.
+def read_hu(
+    paths: tuple[Path, ...], grid: Grid, windows: Sequence[Window]
+) -> list[NDArray[np.int16]]:
+    """Read the Hounsfield units of blocks of voxels, each (k, j, i), in one pass over their slices.
 
-    Raises :class:`InconsistentCase` where a file has changed since the grid was made.
+    Every slice that is read must lie where the grid says; raises :class:`InconsistentCase` where a
+    file has changed since the grid was made.
     """
-    hu = np.empty(grid.shape, dtype=np.int16)
-    for k, path in enumerate(paths):
-        file = open_file(path, path.name)
-        position = file.root.point("ImagePositionPatient")
-        expected = grid.to_patient([[k, 0, 0]])[0]
-        rows, columns = file.root.integer("Rows"), file.root.integer("Columns")
-        if (
-            position is None
-            or not np.allclose(position, expected, atol=SHEAR_MM)
-            or (rows, columns) != grid.shape[1:]
-        ):
-            raise InconsistentCase(
-                f"{path.name}: the slice is not where it was when the folder was read; "
-                "load the case again"
-            )
-        slope = file.root.number("RescaleSlope")
-        intercept = file.root.number("RescaleIntercept")
+    spans = [
+        tuple(range(*part.indices(size)) for part, size in zip(window, grid.shape, strict=True))
+        for window in windows
+    ]
+    blocks = [np.empty(tuple(map(len, span)), dtype=np.int16) for span in spans]
+    for k in sorted(set().union(*(span[0] for span in spans))):
+        file = open_file(paths[k], paths[k].name)
+        _check_place(file, grid, k)
         stored = stored_pixels(file, grid.shape[1:])
-        values = stored * (1.0 if slope is None else slope) + (intercept or 0.0)
-        if values.min() < -32768 or values.max() > 32767:
-            raise UnreadableFile(
-                f"{path.name}: HU from {values.min():g} to {values.max():g} do not fit 16 bits; "
-                "check RescaleSlope and RescaleIntercept"
-            )
-        hu[k] = np.round(values)
-    return hu
+        for window, (height, _, _), block in zip(windows, spans, blocks, strict=True):
+            if k in height and block.size:
+                block[k - height.start] = _hounsfield(file, stored[window[1:]])
+    return blocks
+
+
+def _check_place(file: DicomFile, grid: Grid, k: int) -> None:
+    position = file.root.point("ImagePositionPatient")
+    rows, columns = file.root.integer("Rows"), file.root.integer("Columns")
+    if (
+        position is None
+        or not np.allclose(position, grid.to_patient([[k, 0, 0]])[0], atol=SHEAR_MM)
+        or (rows, columns) != grid.shape[1:]
+    ):
+        raise InconsistentCase(
+            f"{file.name}: the slice is not where it was when the folder was read; "
+            "load the case again"
+        )
+
+
+def _hounsfield(file: DicomFile, stored: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Stored integers as whole Hounsfield units that fit 16 bits."""
+    slope = file.root.number("RescaleSlope")
+    intercept = file.root.number("RescaleIntercept")
+    values = stored * (1.0 if slope is None else slope) + (intercept or 0.0)
+    if values.min() < -32768 or values.max() > 32767:
+        raise UnreadableFile(
+            f"{file.name}: HU from {values.min():g} to {values.max():g} do not fit 16 bits; "
+            "check RescaleSlope and RescaleIntercept"
+        )
+    return np.asarray(np.round(values))
 
 
 def _own(entry: Entry) -> SliceGeometry:

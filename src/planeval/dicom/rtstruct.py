@@ -158,6 +158,12 @@ def _structures(
         if isinstance(made, str):
             roi.reason = made
             continue
+        if len(made.planes) == 1 and method.caps == "none":
+            message = (
+                "drawn on one plane, which without end caps (caps 'none') has no volume, so that no "
+                "metric of it is defined; caps 'half' and 'tapered' give it its thickness"
+            )
+            findings.append(finding("single-plane-no-volume", message, roi.name))
         found[roi.name] = Structure(
             name=roi.name,
             stack=made,

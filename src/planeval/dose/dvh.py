@@ -4,9 +4,11 @@ Definitions (TG-263 section 9, Mayo 2018): V(d) is the volume with dose >= d; CV
 dose < d; D(x) the largest d with V(d) >= x; DC(x) the smallest d such that the volume at dose <= d is
 >= x. Asking for more volume than the structure has is undefined, never Max or Min.
 
-Where ``outside_cc`` of the structure lies beyond the dose grid its dose is unknown in [0, inf). Every
-metric is then undefined, with the interval that the unknown part leaves as ``possible``; percentages
-refer to the whole structure.
+Where ``outside_cc`` of the structure lies beyond the dose grid its dose is unknown in [0, inf), or in
+[0, ``outside_gy``] where somebody set that ceiling. Every metric is then undefined, with the interval
+that the unknown part leaves as ``possible``: its ends are the metric with all of that part at either
+end, as no metric here falls when a dose rises (a cold volume, which never rises, has them the other way
+round). Percentages refer to the whole structure.
 
 Bands combine what the cells hold at least and at most at every dose, the readings of the end caps
 from no cap to one full plane spacing at each end, and what may lie between the planes
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dose.between_planes import BetweenPlanes, Reference
-from planeval.dose.curve import Curve
+from planeval.dose.curve import SAME_DOSE, Curve
 from planeval.dose.power_mean import power_bounds, power_bounds_with_outside, power_mean
 from planeval.geometry.stack import CapReading
 from planeval.model import Value
@@ -49,7 +51,8 @@ class Dvh:
     """The cumulative DVH of one structure in one dose.
 
     ``dose_gy`` and ``volume_cc`` are the curve of the part inside the dose grid; its volume starts at
-    the inside volume. ``total_cc`` is the whole structure, ``outside_cc`` the part without dose.
+    the inside volume. ``total_cc`` is the whole structure, ``outside_cc`` the part without dose, and
+    ``outside_gy`` the highest dose that this part may have.
     """
 
     def __init__(
@@ -62,8 +65,10 @@ class Dvh:
         coldest: HotSpot | None = None,
         between: BetweenPlanes | None = None,
         drawn_gy: Interval = (-math.inf, math.inf),
+        outside_gy: float = math.inf,
     ) -> None:
         self.name = name
+        self.outside_gy = outside_gy
         self.hottest = hottest
         self.coldest = coldest
         self._curves = curves
@@ -84,6 +89,25 @@ class Dvh:
             dict.fromkeys(CapReading, outside),
             hottest=self.hottest,
             coldest=self.coldest,
+            outside_gy=self.outside_gy,
+        )
+
+    def with_outside(self, *, at_most_gy: float) -> Dvh:
+        """Return the DVH with the dose beyond the grid in [0, ``at_most_gy``]; nothing is sampled again.
+
+        Raises ValueError for a ceiling that is no dose.
+        """
+        if not at_most_gy >= 0:
+            raise ValueError(f"at most {at_most_gy} Gy outside the dose grid: need at least 0 Gy")
+        return Dvh(
+            self.name,
+            self._curves,
+            self._outside,
+            hottest=self.hottest,
+            coldest=self.coldest,
+            between=self._between,
+            drawn_gy=self._drawn,
+            outside_gy=at_most_gy,
         )
 
     @property
@@ -135,7 +159,10 @@ class Dvh:
 
         def with_outside(curve: Curve, outside_cc: float) -> Interval:
             total = curve.total_cc + outside_cc
-            return self._mean_bounds(curve)[0] * curve.total_cc / total, math.inf
+            low, high = (gy * curve.total_cc / total for gy in self._mean_bounds(curve))
+            if math.isinf(self.outside_gy):
+                return low, math.inf
+            return low, high + self.outside_gy * outside_cc / total
 
         return self._dose_value(
             lambda curve: curve.mean_gy, self._mean_bounds, with_outside, "Mean"
@@ -157,7 +184,7 @@ class Dvh:
         found = self._dose_value(
             lambda curve: curve.max_gy,
             bounds,
-            lambda curve, _outside: (bounds(curve)[0], math.inf),
+            lambda curve, _outside: (bounds(curve)[0], max(bounds(curve)[1], self.outside_gy)),
             "Max",
         )
         if self.hottest is None:
@@ -175,7 +202,7 @@ class Dvh:
         return self._dose_value(
             lambda curve: curve.min_gy,
             bounds,
-            lambda curve, _outside: (0.0, bounds(curve)[1]),
+            lambda curve, _outside: (0.0, min(bounds(curve)[1], self.outside_gy)),
             "Min",
         )
 
@@ -193,7 +220,7 @@ class Dvh:
             lambda curve: curve.dose_at(wanted(curve)),
             lambda curve: curve.dose_bounds(wanted(curve)),
             lambda curve, outside: _d_with_outside(
-                curve, outside, _amount(cc, percent, curve.total_cc + outside)
+                curve, outside, _amount(cc, percent, curve.total_cc + outside), self.outside_gy
             ),
             text,
             reference=Reference.HOT if percent is None else Reference.SHARE,
@@ -214,7 +241,7 @@ class Dvh:
             lambda curve: _cold_dose(curve, hot_rest(curve)),
             lambda curve: _cold_bounds(curve, hot_rest(curve)),
             lambda curve, outside: _dc_with_outside(
-                curve, outside, _amount(cc, percent, curve.total_cc + outside)
+                curve, outside, _amount(cc, percent, curve.total_cc + outside), self.outside_gy
             ),
             text,
             reference=Reference.COLD if percent is None else Reference.SHARE,
@@ -231,7 +258,7 @@ class Dvh:
         return self._dose_value(
             lambda one: power_mean(one, exponent),
             lambda one: power_bounds(one, exponent),
-            lambda one, outside: power_bounds_with_outside(one, outside, exponent),
+            lambda one, outside: power_bounds_with_outside(one, outside, exponent, self.outside_gy),
             f"gEUD{exponent:g}",
             reference=Reference.SHARE,
         )
@@ -322,7 +349,7 @@ class Dvh:
         if not self.total_cc > 0:
             return Value.undefined(f"{self.name} has no volume", Unit.GY)
         if curve is None:
-            return self._unknown(text, Unit.GY, (0.0, math.inf))
+            return self._unknown(text, Unit.GY, (0.0, self.outside_gy))
         known = {
             reading: one if reference is None else self._bounding(reading, reference)
             for reading, one in self._curves.items()
@@ -351,16 +378,21 @@ class Dvh:
         if gy == 0:
             total = 0.0 if cold else self.total_cc
             return Value.of(scaled(total, CapReading.CHOSEN), unit)
+        # how much of what lies outside surely counts, and how much may
+        is_reached = gy * (1 - SAME_DOSE) <= self.outside_gy
+        surely, maybe = (float(cold and not is_reached), float(cold or is_reached))
         curve = self._curves.get(CapReading.CHOSEN)
         if curve is None:
-            return self._unknown(text, unit, (0.0, scaled(self.outside_cc, CapReading.CHOSEN)))
+            outside = scaled(self.outside_cc, CapReading.CHOSEN)
+            return self._unknown(text, unit, (surely * outside, maybe * outside))
         in_cc = Reference.COLD if cold else Reference.HOT
         reference = in_cc if unit is Unit.CC else Reference.SHARE
         known = {reading: bounds(self._bounding(reading, reference)) for reading in self._curves}
         ends = [
-            (scaled(low, reading), scaled(high + self._outside[reading], reading))
+            (scaled(low + surely * self._outside[reading], reading),
+             scaled(high + maybe * self._outside[reading], reading))
             for reading, (low, high) in known.items()
-        ]
+        ]  # fmt: skip
         if self.outside_cc > 0:
             return self._unknown(text, unit, _hull(ends))
         return Value.of(scaled(number(curve), CapReading.CHOSEN), unit, *_hull(ends))
@@ -368,9 +400,11 @@ class Dvh:
     def _unknown(self, text: str, unit: Unit, possible: Interval) -> Value:
         low, high = possible
         upper = f"{high:.2f}" if math.isfinite(high) else "any dose"
+        ceiling = math.isfinite(self.outside_gy)
+        given = f"with at most {self.outside_gy:.2f} Gy there, " if ceiling else ""
         return Value.undefined(
             f"{self.outside_cc:.2f} of {self.total_cc:.2f} cc of {self.name} lie outside the dose "
-            f"grid: {text} is between {low:.2f} and {upper}",
+            f"grid: {given}{text} is between {low:.2f} and {upper}",
             unit,
             possible,
         )
@@ -385,19 +419,23 @@ def _amount(cc: float | None, percent: float | None, total_cc: float) -> float:
     return cc if cc is not None else float(percent or 0) / 100.0 * total_cc
 
 
-def _d_with_outside(curve: Curve, outside_cc: float, cc: float) -> Interval:
-    """What D(x) may be with a further volume at no dose, and at any dose."""
+def _d_with_outside(curve: Curve, outside_cc: float, cc: float, ceiling_gy: float) -> Interval:
+    """What D(x) may be with a further volume at no dose, and at the ceiling.
+
+    At the ceiling the further volume counts for every dose up to it, and for none above.
+    """
     rest = cc - outside_cc
-    cold = curve.dose_bounds(cc)[0] if cc <= curve.total_cc else 0.0
-    return cold, curve.dose_bounds(rest)[1] if rest > 0 else math.inf
+    alone = curve.dose_bounds(cc) if cc <= curve.total_cc else (0.0, 0.0)
+    together = curve.dose_bounds(rest)[1] if rest > 0 else math.inf
+    return alone[0], max(alone[1], min(together, ceiling_gy))
 
 
-def _dc_with_outside(curve: Curve, outside_cc: float, cc: float) -> Interval:
-    """What DC(x) may be with a further volume at no dose, and at any dose."""
+def _dc_with_outside(curve: Curve, outside_cc: float, cc: float, ceiling_gy: float) -> Interval:
+    """What DC(x) may be with a further volume at no dose, and at the ceiling."""
     rest = cc - outside_cc
-    cold = _cold_bounds(curve, curve.total_cc - rest)[0] if rest > 0 else 0.0
-    hot = _cold_bounds(curve, curve.total_cc - cc)[1] if cc <= curve.total_cc else math.inf
-    return cold, hot
+    low, high = _cold_bounds(curve, curve.total_cc - rest) if rest > 0 else (0.0, 0.0)
+    alone = _cold_bounds(curve, curve.total_cc - cc)[1] if cc <= curve.total_cc else math.inf
+    return low, min(alone, max(high, ceiling_gy))
 
 
 def _cold_dose(curve: Curve, hot_cc: float) -> float:

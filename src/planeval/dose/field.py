@@ -21,7 +21,7 @@ from planeval.geometry.grid import usual_step
 from planeval.geometry.stack import PARALLEL_TOLERANCE, PlaneFrame
 from planeval.model import Dose, DoseTerm
 
-__all__ = ["DoseField", "extent", "position", "rising", "trilinear"]
+__all__ = ["Aligned", "DoseField", "aligned", "extent", "position", "rising", "trilinear"]
 
 Floats = NDArray[Any]
 MERGE_MM = 1e-6
@@ -35,7 +35,7 @@ OBLIQUE_REFINEMENT = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Aligned:
+class Aligned:
     """A term whose axes are the frame's: values (w, v, u) and voxel centres per axis, rising."""
 
     gy: NDArray[Any]
@@ -93,8 +93,8 @@ class DoseField:
     """
 
     def __init__(self, dose: Dose, frame: PlaneFrame) -> None:
-        self.terms = tuple(_aligned(term, frame) or _Oblique(term, frame) for term in dose.terms)
-        self.is_exact = all(isinstance(term, _Aligned) for term in self.terms)
+        self.terms = tuple(aligned(term, frame) or _Oblique(term, frame) for term in dose.terms)
+        self.is_exact = all(isinstance(term, Aligned) for term in self.terms)
         lines = [self._lines(term, frame) for term in self.terms]
         merged = []
         for axis in range(3):
@@ -109,9 +109,9 @@ class DoseField:
         self._w, self._v, self._u = merged
 
     @staticmethod
-    def _lines(term: _Aligned | _Oblique, frame: PlaneFrame) -> list[Floats]:
+    def _lines(term: Aligned | _Oblique, frame: PlaneFrame) -> list[Floats]:
         """Lattice lines per axis (w, v, u), from the first to the last defined mm."""
-        if isinstance(term, _Aligned):
+        if isinstance(term, Aligned):
             return [
                 np.concatenate([[low], centres[(centres > low) & (centres < high)], [high]])
                 for (low, high), centres in zip(term.limits, term.centres, strict=True)
@@ -205,8 +205,8 @@ def rising(term: DoseTerm) -> tuple[NDArray[Any], tuple[Floats, Floats, Floats]]
     )
 
 
-def _aligned(term: DoseTerm, frame: PlaneFrame) -> _Aligned | None:
-    """The term with its axes turned to (w, v, u), None where they are not the frame's."""
+def aligned(term: DoseTerm, frame: PlaneFrame) -> Aligned | None:
+    """Return the term with its axes turned to (w, v, u), None where they are not the frame's."""
     rotation, shift = np.eye(3), np.zeros(3)
     if term.to_case is not None:
         rotation, shift = term.to_case[:3, :3], term.to_case[:3, 3]
@@ -231,7 +231,7 @@ def _aligned(term: DoseTerm, frame: PlaneFrame) -> _Aligned | None:
             centres[axis] = origin[axis] - steps[::-1]
             array = np.flip(array, axis=array_axis)
     array_axis_of = {int(along[0]): 2, int(along[1]): 1, int(along[2]): 0}
-    return _Aligned(
+    return Aligned(
         array.transpose(array_axis_of[2], array_axis_of[1], array_axis_of[0]),
         (centres[2], centres[1], centres[0]),
     )

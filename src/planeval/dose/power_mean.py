@@ -37,12 +37,24 @@ def power_bounds(curve: Curve, exponent: float) -> tuple[float, float]:
 
 
 def power_bounds_with_outside(
-    curve: Curve, outside_cc: float, exponent: float
+    curve: Curve, outside_cc: float, exponent: float, ceiling_gy: float = math.inf
 ) -> tuple[float, float]:
-    """Return what gEUD may be with a further volume at no dose and at any dose."""
+    """Return what gEUD may be with a further volume at no dose and at a ceiling (any dose without)."""
     share = curve.total_cc / (curve.total_cc + outside_cc)
-    low, high = (known * share ** (1 / exponent) for known in power_bounds(curve, exponent))
-    return (low, math.inf) if exponent > 0 else (0.0, high)
+    alone = tuple(known * share ** (1 / exponent) for known in power_bounds(curve, exponent))
+    if math.isinf(ceiling_gy):
+        return (alone[0], math.inf) if exponent > 0 else (0.0, alone[1])
+    high = _of_two(power_bounds(curve, exponent)[1], ceiling_gy, share, exponent)
+    return (alone[0] if exponent > 0 else 0.0), high
+
+
+def _of_two(gy: float, other_gy: float, share: float, exponent: float) -> float:
+    """Power mean of a share of the volume at one dose and the rest at another."""
+    scale = max(gy, other_gy) if exponent > 0 else min(gy, other_gy)
+    if scale <= 0:
+        return 0.0
+    total = share * (gy / scale) ** exponent + (1 - share) * (other_gy / scale) ** exponent
+    return float(scale * total ** (1 / exponent))
 
 
 def _mean(dose: Floats, volume: Floats, total: float, exponent: float) -> float:

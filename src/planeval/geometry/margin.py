@@ -30,6 +30,7 @@ from planeval.geometry.loft import lofts
 from planeval.geometry.rings import simplified, solid_part
 from planeval.geometry.stack import CapReading, PlanarStack, PlaneFrame, Slab
 from planeval.geometry.sweep import Sweep
+from planeval.side_by_side import in_processes
 
 __all__ = ["LONGEST_MM", "Margins", "expand"]
 
@@ -52,6 +53,7 @@ class Margins:
     """Six lengths in mm, outward positive: all >= 0 grow, all <= 0 shrink.
 
     Patient axes (LPS): left +x, posterior +y, superior +z, for every patient position and plane.
+    A length below a millionth of a mm is 0.
 
     Raises:
         ValueError: a length is no number or longer than 200 mm, or the signs are mixed.
@@ -81,6 +83,9 @@ class Margins:
                 f"margins of mixed signs ({self}): a solid grows or shrinks; do one after the other, "
                 "in the order that is meant"
             )
+        for name, length in self._named().items():
+            if 0 < abs(length) < TOUCH_MM:  # nothing but rounding of an expression's arithmetic
+                object.__setattr__(self, name, 0.0)
 
     @classmethod
     def isotropic(cls, margin_mm: float) -> Margins:
@@ -103,6 +108,10 @@ class Margins:
 
     def _named(self) -> dict[str, float]:
         return {side.name: getattr(self, side.name) for side in fields(self)}
+
+
+SHARES = 4
+"""Sections are made in so many shares of equal work, side by side."""
 
 
 def expand(
@@ -137,11 +146,17 @@ def expand(
         return stack
     sweep = Sweep(lofts(stack, caps), _element(margins, stack.frame), inward=margins.is_inward)
     by_height = _Own(own)
-    slabs = [
-        slab
-        for low, high in _intervals(stack, own, sweep)
-        for slab in _slabs(sweep, by_height, low, high)
-    ]
+    intervals = _intervals(stack, own, sweep)
+
+    def made(nth: int) -> list[Slab]:
+        """Every second interval: neighbours are about as much work as each other."""
+        return [
+            slab
+            for low, high in intervals[nth::SHARES]
+            for slab in _slabs(sweep, by_height, low, high)
+        ]
+
+    slabs = [slab for share in in_processes(made, range(SHARES)) for slab in share]
     return PlanarStack(stack.frame, spacing_mm=stack.spacing_mm, slabs=slabs)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -10,7 +12,7 @@ import shapely
 
 from planeval.geometry.stack import CapReading, PlanarStack, Slab
 
-__all__ = ["part_volumes_cc"]
+__all__ = ["connected_pieces", "part_volumes_cc"]
 
 
 def part_volumes_cc(
@@ -29,9 +31,17 @@ def part_volumes_cc(
     >>> part_volumes_cc(PlanarStack(AXIAL, [DrawnPlane(float(z), two) for z in (0, 5)]))
     (2.0, 1.0)
     """
-    slabs = [slab for slab in stack.slabs(caps, between) if slab.readings & CapReading.CHOSEN]
-    slabs.sort(key=lambda slab: slab.low_mm)
-    pieces = [shapely.get_parts(slab.area) for slab in slabs]
+    volumes: dict[int, float] = {}
+    for part, piece in connected_pieces(stack.slabs(caps, between)):
+        volumes[part] = volumes.get(part, 0.0) + piece.volume_cc
+    return tuple(sorted(volumes.values(), reverse=True))
+
+
+def connected_pieces(slabs: Iterable[Slab]) -> list[tuple[int, Slab]]:
+    """Return the single polygons of slabs in the chosen cap reading, each with the number of its part."""
+    chosen = [slab for slab in slabs if slab.readings & CapReading.CHOSEN]
+    chosen.sort(key=lambda slab: slab.low_mm)
+    pieces = [shapely.get_parts(slab.area) for slab in chosen]
     starts = np.concatenate([[0], np.cumsum([len(each) for each in pieces])]).astype(int)
     leader = list(range(int(starts[-1])))
     for level, (lower, upper) in enumerate(pairwise(pieces)):
@@ -39,19 +49,12 @@ def part_volumes_cc(
         shared = shapely.area(shapely.intersection(lower[touching[0]], upper[touching[1]])) > 0
         for one, other in touching[:, shared].T.tolist():
             _join(leader, int(starts[level]) + one, int(starts[level + 1]) + other)
-    volumes: dict[int, float] = {}
-    for number, cc in enumerate(_piece_volumes(slabs)):
-        first = _first(leader, number)
-        volumes[first] = volumes.get(first, 0.0) + cc
-    return tuple(sorted(volumes.values(), reverse=True))
-
-
-def _piece_volumes(slabs: list[Slab]) -> list[float]:
-    return [
-        float(area * (slab.high_mm - slab.low_mm) / 1000.0)
-        for slab in slabs
-        for area in shapely.area(shapely.get_parts(slab.area))
+    single = [
+        replace(slab, area=area)
+        for slab, areas in zip(chosen, pieces, strict=True)
+        for area in areas
     ]
+    return [(_first(leader, number), piece) for number, piece in enumerate(single)]
 
 
 def _first(leader: list[int], number: int) -> int:

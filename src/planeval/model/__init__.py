@@ -9,7 +9,7 @@ from planeval.model.case import (
     TpsDvh,
     UnreadDvh,
 )
-from planeval.model.dose import Dose, DoseTerm
+from planeval.model.dose import Dose, DoseTerm, Outside
 from planeval.model.finding import Finding, Severity
 from planeval.model.image import Image
 from planeval.model.method import Method
@@ -36,6 +36,7 @@ __all__ = [
     "MetricKind",
     "ObjectHeader",
     "Outcome",
+    "Outside",
     "Plan",
     "PointOfInterest",
     "Prescription",

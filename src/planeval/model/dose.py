@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planeval.geometry.grid import Grid
 
-__all__ = ["Dose", "DoseTerm"]
+__all__ = ["Dose", "DoseTerm", "Outside"]
+
+
+class Outside(StrEnum):
+    """What the dose beyond the dose grid may be.
+
+    UNKNOWN: in [0, inf). EDGE: in [0, highest dose where the grid's border cuts the structure].
+    """
+
+    UNKNOWN = "unknown"
+    EDGE = "edge"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from planeval.geometry.grid import Grid
 
-__all__ = ["Image"]
+__all__ = ["Image", "Window"]
 
-HuReader = Callable[[tuple[Path, ...], Grid], NDArray[np.int16]]
+Window = tuple[slice, slice, slice]
+"""A block of voxels: start and stop along k, j and i, without steps."""
+
+HuReader = Callable[[tuple[Path, ...], Grid, Sequence[Window]], list[NDArray[np.int16]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +38,15 @@ class Image:
 
     def hu(self) -> NDArray[np.int16]:
         """Read the Hounsfield units, shape (k, j, i). Reads every file at each call."""
-        return self.reader(self.paths, self.grid)
+        (whole,) = self.hu_in([(slice(None), slice(None), slice(None))])
+        return whole
+
+    def hu_in(self, windows: Sequence[Window]) -> list[NDArray[np.int16]]:
+        """Read the Hounsfield units of some blocks of voxels, each of shape (k, j, i).
+
+        One pass over the files with a slice in any block; no more than the blocks is kept.
+        """
+        return self.reader(self.paths, self.grid, windows)
 
     @staticmethod
     def geometry_digest(items: list[tuple[str, str]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from planeval.model.dose import Outside
 from planeval.model.outcome import Outcome
 from planeval.model.value import Value
 from planeval.units import Unit
@@ -175,7 +176,8 @@ class Row:
     ``structure`` is the name as the protocol writes it. ``outcome`` is None for rows that are never
     judged (reference, risk-level, information). ``margin`` is to the per-protocol limit,
     ``margin_acceptable`` to the acceptable one. ``rx`` says which prescription a percent metric
-    refers to, ``rx_gy`` its dose. ``outside`` is the reading of tissue outside the dose grid.
+    refers to, ``rx_gy`` its dose. ``outside`` is the reading of tissue outside the dose grid, and
+    ``outside_gy`` the highest dose there by that reading, where the value rests on it.
     ``evidence`` is the flag of the row's source. ``in_verdict`` is False for a row that is judged on
     request although nobody has read its limit: its outcome is shown and never counts.
     ``level_choice`` is the other reading of a table of limits by prescription.
@@ -197,13 +199,23 @@ class Row:
     marks: tuple[LimitMark, ...] = ()
     rx: str = ""
     rx_gy: float | None = None
-    outside: str = "unknown"
+    outside: Outside = Outside.UNKNOWN
+    outside_gy: float | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
     evidence: str = ""
     in_verdict: bool = True
     level_choice: LevelChoice | None = None
     type: str = "row"
+
+    @property
+    def outside_text(self) -> str:
+        """What the value takes for granted of the dose outside the grid; empty where nothing is."""
+        if self.outside_gy is None:
+            return ""
+        prefix, colon, _ = self.metric.partition(":")
+        unit = f"Gy {prefix}" if colon else "Gy"
+        return f"outside the dose grid at most {self.outside_gy:.2f} {unit}, its own cut edge (protocol)"
 
     @property
     def is_counted(self) -> bool:

@@ -19,7 +19,6 @@ from planeval.protocol.reading import Included, Protocol
 from planeval.protocol.rules import faults, group_of
 from planeval.protocol.schema import (
     AnyOf,
-    Applies,
     CheckSpec,
     IncludeSpec,
     Item,
@@ -47,7 +46,7 @@ def composed(protocol: Protocol, find: Callable[[str], Protocol]) -> Protocol:
         return protocol
     parts = [(spec, find(spec.set)) for spec in own.include]
     try:
-        items = [item for spec, part in parts for item in _items(spec, part.file, own.applies)]
+        items = [item for spec, part in parts for item in _items(spec, part.file, own)]
         structures = _structures(own.structures, [part.file for _, part in parts])
     except ValueError as error:
         raise ProtocolSyntax(f"{protocol.name}: include: {error}") from None
@@ -77,7 +76,7 @@ def _digest(protocol: Protocol, included: Sequence[Included]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _items(spec: IncludeSpec, part: ProtocolFile, outer: Applies) -> Iterable[Item]:
+def _items(spec: IncludeSpec, part: ProtocolFile, own: ProtocolFile) -> Iterable[Item]:
     """Return the chosen items of a set as items of the including file."""
     by_id = {_id_of(item): item for item in part.constraints}
     for wanted in spec.rows:
@@ -85,17 +84,22 @@ def _items(spec: IncludeSpec, part: ProtocolFile, outer: Applies) -> Iterable[It
             raise ValueError(
                 f"the set '{part.id}' has no row '{wanted}'; it has {', '.join(by_id)}"
             )
-    scope = narrowed(outer, part.applies)
+    inherited: dict[str, Any] = {"applies": narrowed(own.applies, part.applies)}
+    if part.outside is not own.outside:
+        inherited["outside"] = part.outside
     for wanted in spec.rows or by_id:
-        yield _renamed(by_id[wanted], part.id, scope, spec.kind)
+        yield _renamed(by_id[wanted], part.id, inherited, spec.kind)
 
 
 def _id_of(item: Item) -> str:
     return item.id if isinstance(item, RowSpec) else group_of(item).id
 
 
-def _renamed(item: Item, prefix: str, scope: Applies, kind: RowKind | None) -> Item:
-    """Return an item with the set's id before its own, its source's and its members' ids."""
+def _renamed(item: Item, prefix: str, inherited: Mapping[str, Any], kind: RowKind | None) -> Item:
+    """Return an item with the set's id before its own, its source's and its members' ids.
+
+    ``inherited`` are the keys that a row has from its file where it does not state them.
+    """
     inner = item if isinstance(item, RowSpec) else group_of(item)
     update: dict[str, Any] = {"id": f"{prefix}.{inner.id}"}
     if inner.source is not None:
@@ -103,10 +107,12 @@ def _renamed(item: Item, prefix: str, scope: Applies, kind: RowKind | None) -> I
     if kind is not None and inner.kind is not None:
         update["kind"] = kind
     if isinstance(item, RowSpec):
-        update["applies"] = narrowed(scope, item.applies) if item.applies else scope
+        update |= {key: value for key, value in inherited.items() if getattr(item, key) is None}
+        if item.applies:
+            update["applies"] = narrowed(inherited["applies"], item.applies)
         return item.model_copy(update=update)
     group = group_of(item)
-    update["members"] = tuple(_renamed(each, prefix, scope, None) for each in group.members)
+    update["members"] = tuple(_renamed(each, prefix, inherited, None) for each in group.members)
     update["needs_one_of"] = tuple(f"{prefix}.{name}" for name in group.needs_one_of)
     key = "any" if isinstance(item, AnyOf) else "all"
     return item.model_copy(update={key: group.model_copy(update=update)})

@@ -9,7 +9,7 @@ from planeval.dose.interpolation import GridError
 from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.metrics.dose_volume import needs_prescription
-from planeval.model import Metric, MetricKind, Prescription, Structure, Value
+from planeval.model import Metric, MetricKind, Outside, Prescription, Structure, Value
 from planeval.model.rows import LimitMark, StructureMatch
 from planeval.protocol.judge import Comparison
 from planeval.protocol.naming import Found, Matcher
@@ -74,15 +74,27 @@ class Measurer:
             return f"{name} cannot be derived: {error}"
         return replace(solid, name=name)
 
-    def measure(self, metric: Metric, found: Found, rx: Prescription | None = None) -> Value:
+    def measure(
+        self,
+        metric: Metric,
+        found: Found,
+        rx: Prescription | None = None,
+        *,
+        outside: Outside = Outside.UNKNOWN,
+    ) -> Value:
         """Return a metric of a match, undefined with the reason where there is no structure."""
         solid = self.solid(found)
         if isinstance(solid, str):
             return Value.undefined(solid, metric.unit)
-        return self.measure_solid(metric, solid, rx)
+        return self.measure_solid(metric, solid, rx, outside=outside)
 
     def measure_solid(
-        self, metric: Metric, solid: Structure, rx: Prescription | None = None
+        self,
+        metric: Metric,
+        solid: Structure,
+        rx: Prescription | None = None,
+        *,
+        outside: Outside = Outside.UNKNOWN,
     ) -> Value:
         """Return a metric of a structure. Without a dose only its volume is known."""
         if self._case.data.dose is None:
@@ -91,7 +103,14 @@ class Measurer:
             return Value.undefined("the case has no dose", metric.unit)
         if needs_prescription(metric) and rx is None:
             return Value.undefined(f"no prescription for {solid.name} is known", metric.unit)
-        return self._case.metric(metric, solid, rx)
+        return self._case.metric(metric, solid, rx, outside=outside)
+
+    def edge(self, metric: Metric, found: Found) -> Value | None:
+        """Return the edge dose of a match in the dose of a metric, None where it has no number."""
+        solid = self.solid(found)
+        if isinstance(solid, str) or self._case.data.dose is None:
+            return None
+        return self._case.edge_dose(solid, metric.biology)
 
     def grid_error(self, solid: Structure) -> GridError | None:
         """Return what the interpolation of the dose grid may change; None without known dose."""

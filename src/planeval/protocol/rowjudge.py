@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from planeval.metrics.dose_volume import needs_prescription
-from planeval.model import Metric, MetricKind, Outcome, Status, Structure, Value
+from planeval.model import Metric, MetricKind, Outcome, Outside, Status, Structure, Value
 from planeval.model.metric import decimal_text
 from planeval.model.rows import (
     Companion,
@@ -24,7 +24,7 @@ from planeval.protocol.limits import Limits, limit_needs_prescription, limits_of
 from planeval.protocol.measuring import Choice, Measurer, limit_mark
 from planeval.protocol.naming import Found, Matcher
 from planeval.protocol.reading import Protocol
-from planeval.protocol.rules import group_of, metric_of
+from planeval.protocol.rules import group_of, metric_of, outside_of
 from planeval.protocol.schema import AllOf, AnyOf, GroupSpec, Item, RowSpec
 from planeval.protocol.verdict import combine
 from planeval.units import Quantity, Unit
@@ -175,6 +175,7 @@ class RowJudge:
         judgement = None
         if kind.is_counted:
             judgement = self._judgement(spec, scope, found, _by_limits(value, limits))
+        edge = self._edge(spec, metric, found, value)
         solid = self._measurer.solid(found)
         rx_gy = choice.rx.total_gy if choice.rx else None
         row = Row(
@@ -190,10 +191,12 @@ class RowJudge:
             marks=_marks(metric, tiers, solid, rx_gy),
             rx=choice.text,
             rx_gy=rx_gy,
-            outside=spec.outside,
+            outside=outside_of(spec, self._file),
+            outside_gy=edge.number if edge is not None else None,
             source=spec.source or "",
             notes=(
                 *_scope_note(kind, scope),
+                *_edge_note(edge),
                 *limits.notes,
                 *spec.notes,
                 *self._biology_note(spec, metric),
@@ -222,7 +225,18 @@ class RowJudge:
             return Value.undefined(f"not shown outside its scope: {scope.reason}", metric.unit)
         if needs_prescription(metric) and choice.rx is None and found.expression is not None:
             return Value.undefined(choice.text, metric.unit)
-        return self._measurer.measure(metric, found, choice.rx)
+        return self._measurer.measure(
+            metric, found, choice.rx, outside=outside_of(spec, self._file)
+        )
+
+    def _edge(self, spec: RowSpec, metric: Metric, found: Found, value: Value) -> Value | None:
+        """Return the edge dose that a value rests on, None where it rests on none.
+
+        Only what has no number for its part outside the grid has an interval of what is possible.
+        """
+        if outside_of(spec, self._file) is not Outside.EDGE or value.possible is None:
+            return None
+        return self._measurer.edge(metric, found)
 
     def _judgement(
         self, spec: RowSpec, scope: Outcome, found: Found, by_value: Judgement
@@ -267,7 +281,8 @@ class RowJudge:
     def _ask(self, metric: Metric, name: str | None, spec: RowSpec, found: Found) -> Value:
         """Measure what a table of limits looks up, of another structure or the row's own."""
         other = found if name is None else self._matcher.find(name)
-        return self._measurer.measure(metric, other, self._choice(spec, found, metric).rx)
+        rx = self._choice(spec, found, metric).rx
+        return self._measurer.measure(metric, other, rx, outside=outside_of(spec, self._file))
 
     def _evidence(self, spec: RowSpec) -> str:
         """Return the evidence flag of a row's source, empty where it names none."""
@@ -282,18 +297,20 @@ class RowJudge:
 
     def _companions(self, spec: RowSpec, metric: Metric, found: Found) -> tuple[Companion, ...]:
         """Return the near-maximum beside a Max row, and a drawn structure beside a derived one."""
-        companions = []
+        companions, outside = [], outside_of(spec, self._file)
         if metric.kind is MetricKind.MAX and metric.unit is not Unit.PERCENT:
             source = self._file.sources.get(spec.source or "")
             volume = source.point_dose_volume_cc if source else 0.03
             near = replace(
                 metric, kind=MetricKind.DOSE_AT_VOLUME, argument=Quantity(volume, Unit.CC)
             )
-            companions.append(Companion(str(near), self._measurer.measure(near, found)))
+            value = self._measurer.measure(near, found, outside=outside)
+            companions.append(Companion(str(near), value))
         drawn = self.drawn_beside(found)
         if drawn is not None and not needs_prescription(metric):
             note = f"drawn {drawn.match.name_in_plan}"
-            companions.append(Companion(str(metric), self._measurer.measure(metric, drawn), note))
+            value = self._measurer.measure(metric, drawn, outside=outside)
+            companions.append(Companion(str(metric), value, note))
         return tuple(companions)
 
     def drawn_beside(self, found: Found) -> Found | None:
@@ -332,6 +349,13 @@ def _scope_note(kind: RowKind, scope: Outcome) -> tuple[str, ...]:
     if kind.is_counted or kind is RowKind.INFORMATION or scope.status is Status.PASS:
         return ()
     return (f"not for this plan: {scope.reason}",)
+
+
+def _edge_note(edge: Value | None) -> tuple[str, ...]:
+    """Return why the reading ``edge`` says nothing of what lies outside the grid."""
+    if edge is None or edge.is_defined:
+        return ()
+    return (f"outside: edge sets no ceiling, so the dose there stays unknown: {edge.reason}",)
 
 
 def _by_limits(value: Value, limits: Limits) -> Judgement:

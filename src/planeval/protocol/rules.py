@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from planeval.expression import Name
 from planeval.expression import parse as parse_expression
 from planeval.metrics import grammar
-from planeval.model import Metric
+from planeval.model import Metric, MetricKind, Outside
 from planeval.model.rows import RowKind
 from planeval.protocol.organs import standard_name
 from planeval.protocol.schema import AllOf, AnyOf, GroupSpec, Item, ProtocolFile, RowSpec
 from planeval.units import Unit
 
-__all__ = ["Fault", "faults", "group_of", "metric_of", "rows_of"]
+__all__ = ["Fault", "faults", "group_of", "metric_of", "outside_of", "rows_of"]
 
 Path = tuple[str | int, ...]
 
@@ -57,6 +57,20 @@ def metric_of(row: RowSpec, file: ProtocolFile) -> Metric:
             f"alpha_beta or write {metric.biology.quantity}_3:"
         )
     return replace(metric, biology=replace(metric.biology, alpha_beta_gy=spec.alpha_beta))
+
+
+def outside_of(row: RowSpec, file: ProtocolFile) -> Outside:
+    """Return what a row takes the dose beyond the dose grid to be: its own word, else the file's.
+
+    Always unknown for a metric that the reading ``edge`` has no meaning for.
+    """
+    metric = grammar.parse(row.metric, allow_bare_biology=True)
+    return (row.outside or file.outside) if _has_edge(metric) else Outside.UNKNOWN
+
+
+def _has_edge(metric: Metric) -> bool:
+    """Whether a metric is of the dose in one structure: no volume, no index of isodoses."""
+    return not (metric.kind.is_index or metric.kind in (MetricKind.VOLUME, MetricKind.OUTSIDE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +168,15 @@ def _kind_faults(place: _Place) -> Iterator[Fault]:
 def _row_faults(place: _Place, row: RowSpec, file: ProtocolFile) -> Iterator[Fault]:
     """Yield faults of one row in its place."""
     try:
-        metric_of(row, file)
+        metric = metric_of(row, file)
     except ValueError as error:
         yield Fault((*place.path, "metric"), str(error))
+    else:
+        if row.outside is Outside.EDGE and not _has_edge(metric):
+            yield Fault(
+                (*place.path, "outside"),
+                f"'outside: edge' bounds the dose in a structure, and '{row.metric}' is no metric of it",
+            )
     if row.for_each and place.parent is not None:
         yield Fault((*place.path, "for_each"), "'for_each' rows stand outside groups")
     optional = row.if_absent == "not-applicable"

@@ -21,6 +21,7 @@ from pydantic import (
 
 from planeval.errors import ExpressionSyntax
 from planeval.expression import parse as parse_expression
+from planeval.model import Outside
 from planeval.model.margins import MarginRule
 from planeval.model.rows import UNVERIFIED, RowKind
 from planeval.protocol.fields import (
@@ -155,7 +156,9 @@ class RowSpec(Strict):
     ``structure`` or ``for_each: target``; ``kind`` stands on rows that are not in a group.
     ``per_protocol`` (and ``acceptable``) are the limits, ``limits`` stands in their place where they
     depend on the plan. ``if_absent: not-applicable`` lets a member of an ``all`` group with
-    ``needs_one_of`` drop out where its structure is not drawn.
+    ``needs_one_of`` drop out where its structure is not drawn. ``outside: edge`` takes the dose beyond
+    the dose grid to be at most that on the surface where the grid cuts the structure; without it
+    the file's ``outside`` holds.
     """
 
     id: Identifier
@@ -168,21 +171,11 @@ class RowSpec(Strict):
     acceptable: ComparisonText | None = None
     limits: LimitTable | None = None
     rx: StructureName | None = None
-    outside: Literal["unknown"] = "unknown"
+    outside: Outside | None = Field(default=None, strict=False)
     if_absent: Literal["not-evaluable", "not-applicable"] = "not-evaluable"
     applies: Applies | None = None
     source: Identifier | None = None
     notes: tuple[Text, ...] = ()
-
-    @field_validator("outside", mode="before")
-    @classmethod
-    def _supported(cls, value: Any) -> Any:
-        if value == "edge":
-            raise ValueError(
-                "'outside: edge' is not available: a structure cut by the dose grid is judged by "
-                "what its missing part leaves open; remove the key"
-            )
-        return value
 
     @model_validator(mode="after")
     def _whole(self) -> RowSpec:
@@ -391,8 +384,10 @@ class ProtocolFile(Strict):
 
     ``purpose: disease`` is a set for a disease and fractionation, which planeval may choose by
     itself; ``organs`` is a table of organ limits that a user asks for. ``include`` takes in rows of
-    other protocols; ``checklist`` are questions for a person. ``opening`` are statements that head
-    every report; ``readings`` are the choices made where the sources leave room.
+    other protocols; ``checklist`` are questions for a person. ``outside`` is what rows on dose take the
+    dose beyond the dose grid to be, where they do not say: unknown, or at most that of the structure's
+    own cut ``edge`` (rows of included sets keep what their set says). ``opening`` are statements that
+    head every report; ``readings`` are the choices made where the sources leave room.
     ``prescription_alpha_beta`` are the values for the BED and EQD2 beside the prescription.
     """
 
@@ -404,6 +399,7 @@ class ProtocolFile(Strict):
     purpose: Literal["disease", "organs"] = "disease"
     applies: Applies = Applies()
     dose_basis: Literal["physical"] = "physical"
+    outside: Outside = Field(default=Outside.UNKNOWN, strict=False)
     prescription_alpha_beta: tuple[Positive, ...] = (10.0, 3.0)
     opening: tuple[Text, ...] = ()
     readings: tuple[Text, ...] = ()

@@ -54,7 +54,8 @@ class CompanionLine:
 class Line:
     """One line of the constraint table: a row, or the head of a group (``mode`` is not empty).
 
-    ``depth`` is 0 outside any group; ``last`` marks the end of a block, where a bracket closes.
+    ``depth`` is 0 outside any group; ``last`` marks the end of a block, where a bracket closes;
+    ``outside``, which is one of the notes, is what is taken for granted beyond the dose grid.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Line:
     is_counted: bool = True
     is_unverified: bool = False
     last: bool = False
+    outside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +228,10 @@ def _row_line(row: Row, depth: int) -> Line:
             for each in row.companions
             if row.value.is_defined or each.value.is_defined
         ),
-        notes=(*row.value.notes, *row.notes),
+        notes=tuple(filter(None, (*row.value.notes, row.outside_text, *row.notes))),
         levels=level_line(row),
         is_counted=row.is_counted,
+        outside=row.outside_text,
     )
 
 

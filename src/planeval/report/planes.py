@@ -21,6 +21,7 @@ from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
 from planeval.geometry.stack import CapReading, Slab
 from planeval.model import Dose, Image, Structure
+from planeval.model.image import Window
 from planeval.model.record import EvaluationRecord
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "dose_at",
     "dose_on",
     "hottest_voxel",
+    "hu_of",
     "hu_on",
     "inside_on",
     "orthogonal_planes",
@@ -222,14 +224,54 @@ def hu_on(plane: PicturePlane, image: Image, hu: NDArray[np.int16], *, step_mm: 
 
     A single slice has no thickness that anyone stated: it shows only within half a pixel of itself.
     """
-    from scipy.ndimage import map_coordinates  # noqa: PLC0415 - loads where it is used
+    return _interpolated(hu, _indices(plane, image, step_mm)).reshape(plane.shape(step_mm))
 
+
+def hu_of(image: Image, planes: Sequence[tuple[PicturePlane, float]]) -> list[Floats]:
+    """Read what :func:`hu_on` returns for planes, each with its step in mm: only the voxels they need.
+
+    That is a slice or two for a plane along the slices, and a row or two of every slice for a plane
+    across them; the volume is never held.
+    """
+    places = [_indices(plane, image, step) for plane, step in planes]
+    windows = [_window(indices, image.grid.shape) for indices in places]
+    blocks = image.hu_in(windows)
+    starts = [np.array([[part.start] for part in window]) for window in windows]
+    return [
+        _interpolated(block, indices - start).reshape(plane.shape(step))
+        for block, indices, start, (plane, step) in zip(blocks, places, starts, planes, strict=True)
+    ]
+
+
+def _indices(plane: PicturePlane, image: Image, step_mm: float) -> Floats:
+    """Return (k, j, i) of the samples of a plane, shape (3, n)."""
     indices = image.grid.to_index(plane.points(step_mm)).T
-    if hu.shape[0] == 1:
+    if image.grid.shape[0] == 1:
         near = np.abs(indices[0]) <= image.grid.row_step_mm / 2
         indices[0] = np.where(near, 0, -1)
-    values = map_coordinates(hu, indices, output=np.float64, order=1, cval=np.nan, prefilter=False)
-    return np.asarray(values.reshape(plane.shape(step_mm)))
+    return np.asarray(indices)
+
+
+def _window(indices: Floats, shape: tuple[int, int, int]) -> Window:
+    """Return the block of voxels around the places that lie in an image; empty for none."""
+    last = np.array(shape)[:, None] - 1
+    inside = indices[:, ((indices >= 0) & (indices <= last)).all(axis=0)]
+    if not inside.size:
+        return (slice(0, 0), slice(0, 0), slice(0, 0))
+    first, stop = np.floor(inside.min(axis=1)), np.ceil(inside.max(axis=1)) + 1
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(first, stop, strict=True))
+    return (k, j, i)
+
+
+def _interpolated(hu: NDArray[np.int16], indices: Floats) -> Floats:
+    """Return linearly interpolated values at (k, j, i) of a block, NaN beyond it."""
+    from scipy.ndimage import map_coordinates  # noqa: PLC0415 - loads where it is used
+
+    if not hu.size:
+        return np.full(indices.shape[1], np.nan)
+    return np.asarray(
+        map_coordinates(hu, indices, output=np.float64, order=1, cval=np.nan, prefilter=False)
+    )
 
 
 def dose_at(dose: Dose, points_xyz: Floats) -> Floats:

@@ -25,7 +25,7 @@ from planeval.report.planes import (
     PicturePlane,
     centre_of,
     dose_on,
-    hu_on,
+    hu_of,
     orthogonal_planes,
     view_box,
 )
@@ -36,7 +36,7 @@ __all__ = [
     "Outline",
     "SlicePicture",
     "Slices",
-    "grey_webp",
+    "grey_pictures",
     "isodose_levels",
     "isodose_lines",
     "outlined_names",
@@ -123,18 +123,18 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
         return None
     rx_gy, rx_text = reference_dose(record)
     levels = isodose_levels(record, rx_gy)
-    ct = (case.image, case.image.hu()) if case.image else None
+    planes = orthogonal_planes(box, centre.point_mm)
     structures = [case.structures[name] for name in names if name in case.structures]
     pictures = tuple(
         SlicePicture(
             plane,
             f"{'xyz'[plane.axis]} = {round(plane.position_mm, 1) + 0.0:.1f} mm".replace("-", MINUS),
-            grey_webp(plane, *ct) if ct else "",
+            image,
             tuple(outlines_on(plane, structures)),
             tuple(isodose_lines(case, plane, levels)),
             _spot(plane.project(np.array([centre.point_mm]))[0]),
         )
-        for plane in orthogonal_planes(box, centre.point_mm)
+        for plane, image in zip(planes, grey_pictures(planes, case.image), strict=True)
     )
     seen = {line.level for picture in pictures for line in picture.isodoses}
     outlined = {line.name: line for picture in pictures for line in picture.outlines}
@@ -143,7 +143,7 @@ def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Sli
         centre.reason,
         tuple(level for level in levels if level in seen),
         tuple(outlined[each.name] for each in structures if each.name in outlined),
-        ct is not None,
+        case.image is not None,
         rx_text,
     )
 
@@ -208,15 +208,23 @@ def _spot(place: Floats) -> Spot:
     return float(place[0]), float(place[1])
 
 
-def grey_webp(plane: PicturePlane, image: Image, volume: NDArray[np.int16]) -> str:
-    """Return the image on a plane as a grey WebP picture in a data URI, at the display window.
+def grey_pictures(planes: Sequence[PicturePlane], image: Image | None) -> list[str]:
+    """Return an image on planes as grey WebP pictures in data URIs, at the display window.
 
-    Empty where the plane does not meet the image.
+    Empty where a plane does not meet the image, or there is none.
     """
+    if image is None:
+        return [""] * len(planes)
+    steps = [
+        max(SMALLEST_PIXEL_MM, max(plane.width_mm, plane.height_mm) / MOST_PIXELS)
+        for plane in planes
+    ]
+    return [_grey_webp(hu) for hu in hu_of(image, list(zip(planes, steps, strict=True)))]
+
+
+def _grey_webp(hu: Floats) -> str:
     from PIL import Image as Picture  # noqa: PLC0415 - loads where it is used
 
-    step = max(SMALLEST_PIXEL_MM, max(plane.width_mm, plane.height_mm) / MOST_PIXELS)
-    hu = hu_on(plane, image, volume, step_mm=step)
     if np.isnan(hu).all():
         return ""
     grey = 255 * np.clip((hu - (LEVEL_HU - WINDOW_HU / 2)) / WINDOW_HU, 0, 1)

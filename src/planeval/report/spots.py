@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.case import Case
-from planeval.model import Image, Status
+from planeval.model import Status
 from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Row
 from planeval.model.spots import Beyond, SpotRow
@@ -17,10 +17,10 @@ from planeval.report import blocks
 from planeval.report.blocks import Block, Cell, Column, Figures, Heading, Paragraph, Picture, Table
 from planeval.report.cells import MINUS, StatusCell, number_text, status_cell, value_cell
 from planeval.report.figures import spot_svg
-from planeval.report.planes import Box, orthogonal_planes
+from planeval.report.planes import Box, PicturePlane, orthogonal_planes
 from planeval.report.slices import (
     SlicePicture,
-    grey_webp,
+    grey_pictures,
     isodose_levels,
     isodose_lines,
     outlines_on,
@@ -166,9 +166,22 @@ def spot_pictures(record: EvaluationRecord, case: Case | None) -> tuple[SpotPict
             wanted.setdefault(spot.position_mm, spot)
     if not wanted:
         return ()
-    ct = (case.image, case.image.hu()) if case.image else None
     shown = list(wanted.values())[:MOST_PICTURES]
-    return tuple(_picture(case, record, spot, rows[spot.row], ct) for spot in shown)
+    planes = [_plane(spot) for spot in shown]
+    images = grey_pictures(planes, case.image)
+    return tuple(
+        _picture(case, record, spot, rows[spot.row], plane=plane, image=image)
+        for spot, plane, image in zip(shown, planes, images, strict=True)
+    )
+
+
+def _plane(spot: SpotRow) -> PicturePlane:
+    """Return the axial plane through a spot, on the slice that it is nearest to."""
+    point = np.asarray(spot.position_mm)
+    low, high = point - HALF_VIEW_MM, point + HALF_VIEW_MM
+    x, y, z = spot.position_mm
+    height = spot.slice_mm if spot.slice_axis == "z" else z
+    return orthogonal_planes(Box(_vector(low), _vector(high)), (x, y, height))[0]
 
 
 def _picture(
@@ -176,21 +189,18 @@ def _picture(
     record: EvaluationRecord,
     spot: SpotRow,
     row: Row,
-    ct: tuple[Image, NDArray[np.int16]] | None,
+    *,
+    plane: PicturePlane,
+    image: str,
 ) -> SpotPicture:
-    point = np.asarray(spot.position_mm)
-    low, high = point - HALF_VIEW_MM, point + HALF_VIEW_MM
-    x, y, z = spot.position_mm
-    height = spot.slice_mm if spot.slice_axis == "z" else z
-    plane = orthogonal_planes(Box(_vector(low), _vector(high)), (x, y, height))[0]
     names = dict.fromkeys([*row.match.plan_names, spot.target, spot.organ])
     structures = [case.structures[name] for name in names if name in case.structures]
     full = max((rx.total_gy for rx in record.prescriptions), default=None)
-    cross = plane.project(point[None])[0]
+    cross = plane.project(np.array([spot.position_mm]))[0]
     picture = SlicePicture(
         plane,
-        f"z = {_mm(height)} mm",
-        grey_webp(plane, *ct) if ct else "",
+        f"z = {_mm(plane.position_mm)} mm",
+        image,
         tuple(outlines_on(plane, structures)),
         tuple(isodose_lines(case, plane, isodose_levels(record, full))),
         (float(cross[0]), float(cross[1])),

@@ -208,7 +208,9 @@ def _row_lines(row: Row, group_id: str) -> Iterator[dict[str, str]]:
         **where,
         "metric": csv_text(row.metric),
         **_value(row.value),
-        "notes": csv_text(" | ".join((*row.value.notes, *row.notes))),
+        "notes": csv_text(
+            " | ".join(filter(None, (*row.value.notes, row.outside_text, *row.notes)))
+        ),
         "per_protocol": csv_text(row.per_protocol.text) if row.per_protocol else "",
         "acceptable": csv_text(row.acceptable.text) if row.acceptable else "",
         "margin": _amount(row.margin),

@@ -17,7 +17,7 @@ from planeval.report.planes import (
     Box,
     PicturePlane,
     centroid_mm,
-    hu_on,
+    hu_of,
     inside_on,
     orthogonal_planes,
 )
@@ -66,16 +66,19 @@ def target_figure(
         figsize=(PANEL_INCHES * sum(widths) + 0.4, PANEL_INCHES + 1.1), layout="constrained"
     )
     panels = figure.subplots(1, 3, width_ratios=widths)
-    volume = case.image.hu() if case.image else None
-    for panel, plane in zip(panels, planes, strict=True):
-        _draw(panel, plane, case, volume, [(shown, "solid"), (others, DASHED)])
+    has_ct = case.image is not None
+    images: Sequence[NDArray[np.float64] | None] = [None] * len(planes)
+    if case.image is not None:
+        images = hu_of(case.image, [(plane, STEP_MM) for plane in planes])
+    for panel, plane, image in zip(panels, planes, images, strict=True):
+        _draw(panel, plane, image, [(shown, "solid"), (others, DASHED)])
     figure.legend(
-        handles=_legend([(shown, "solid"), (others, DASHED)], on_dark=volume is not None),
+        handles=_legend([(shown, "solid"), (others, DASHED)], on_dark=has_ct),
         loc="outside lower center",
         ncols=min(6, len(shown) + len(others)),
-        frameon=volume is not None,
-        facecolor="#202020" if volume is not None else "white",
-        labelcolor="white" if volume is not None else "black",
+        frameon=has_ct,
+        facecolor="#202020" if has_ct else "white",
+        labelcolor="white" if has_ct else "black",
         fontsize=9,
     )
     return figure
@@ -102,16 +105,14 @@ def _view(case: Case, targets: Sequence[Structure]) -> Box:
 def _draw(
     panel: Any,
     plane: PicturePlane,
-    case: Case,
-    volume: NDArray[np.int16] | None,
+    hu: NDArray[np.float64] | None,
     groups: Sequence[tuple[Sequence[Structure], Any]],
 ) -> None:
     extent = (0.0, plane.width_mm, plane.height_mm, 0.0)
-    if volume is not None and case.image is not None:
-        grey = hu_on(plane, case.image, volume, step_mm=STEP_MM)
+    if hu is not None:
         low = LEVEL_HU - WINDOW_HU / 2
         panel.imshow(
-            grey,
+            hu,
             cmap="gray",
             vmin=low,
             vmax=low + WINDOW_HU,
@@ -124,20 +125,20 @@ def _draw(
         for structure in structures:
             inside = inside_on(plane, structure, STEP_MM)
             if inside.any():
-                colour = _line_colour(structure, on_dark=volume is not None)
+                colour = _line_colour(structure, on_dark=hu is not None)
                 panel.contour(
                     right, down, inside, levels=[0.5], colors=[colour], linewidths=1.4,
                     linestyles=[style],
                 )  # fmt: skip
     panel.set(xlim=extent[:2], ylim=extent[2:], aspect="equal", xticks=[], yticks=[])
     panel.set_title(f"{plane.name}, {'xyz'[plane.axis]} = {plane.position_mm:.1f} mm", fontsize=10)
-    panel.set_facecolor("black" if volume is not None else "white")
+    panel.set_facecolor("black" if hu is not None else "white")
     for letter, place in zip(
         plane.letters, ((0.02, 0.5), (0.98, 0.5), (0.5, 0.98), (0.5, 0.02)), strict=True
     ):
         panel.text(
             *place, letter, transform=panel.transAxes, fontsize=10, fontweight="bold",
-            color="white" if volume is not None else "black",
+            color="white" if hu is not None else "black",
             ha="left" if place[0] < 0.1 else "right" if place[0] > 0.9 else "center",
             va="top" if place[1] > 0.9 else "bottom" if place[1] < 0.1 else "center",
         )  # fmt: skip

@@ -156,10 +156,16 @@ class _Constraints:
             table.add_column(
                 name, justify="right" if right else "left", overflow="fold", max_width=width
             )
-        for section in constraint_sections(self.record):
-            for line in section.lines:
-                _add_line(table, line)
+        lines = [each for section in constraint_sections(self.record) for each in section.lines]
+        for line in lines:
+            _add_line(table, line)
         yield table
+        yield from map(Text, dict.fromkeys(_granted(line) for line in lines if line.outside))
+
+
+def _granted(line: Line) -> str:
+    """Return what a line takes for granted of the dose outside the grid."""
+    return f"{visible(line.structure, LONGEST_NAME)} {visible(line.metric)}: {line.outside}"
 
 
 def _add_line(table: Table, line: Line) -> None:
