@@ -26,11 +26,11 @@ LAYERS = [
     {"robust"},
     {"plot", "comparing", "cohort", "service", "selftest"},
     {"cli_options"},
+    {"cli_sum"},
     {
         "cli_compare",
         "cli_names",
         "cli_protocol",
-        "cli_sum",
         "cli_expand",
         "cli_robust",
         "cli_selftest",

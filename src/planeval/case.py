@@ -22,6 +22,7 @@ from planeval.dose.calculation import (
 from planeval.dose.dvh import Dvh, HotSpot
 from planeval.dose.edge import edge_dose
 from planeval.dose.field import trilinear
+from planeval.dose.interpolation import GridError, grid_error
 from planeval.dose.isodose import IsodoseMap, IsodosePart
 from planeval.dose.parts import DosePart, cold_parts, hot_parts
 from planeval.dose.summation import shifted
@@ -272,6 +273,17 @@ class Case:
             return None, None
         dvh = self._dvh(solid, biology)
         return dvh.hottest, dvh.coldest
+
+    def grid_error(self, structure: str | Structure) -> GridError | None:
+        """Return what the interpolation of the dose grid may change; None without known dose.
+
+        An estimate for Mean and Max of the physical dose, apart from the bands of values.
+        """
+        solid = self.structure(structure) if isinstance(structure, str) else structure
+        hottest, _coldest = self.extremes(solid)
+        return grid_error(
+            solid, self._needed_dose(), None if hottest is None else hottest.position_mm
+        )
 
     def edge_dose(self, structure: str | Structure, biology: Biology | None = None) -> Value:
         """Return the highest dose on the surface where the dose grid's border cuts a structure.

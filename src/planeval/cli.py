@@ -45,7 +45,7 @@ from planeval.cli_options import (
 from planeval.cli_protocol import protocol_group
 from planeval.cli_robust import robust
 from planeval.cli_selftest import selftest
-from planeval.cli_sum import Summing, sum_options, write_sum
+from planeval.cli_sum import Summing, sum_options, whole_case, with_options, write_sum
 from planeval.cohort.commands import cohort
 
 __all__ = ["main"]
@@ -78,12 +78,7 @@ def cli(verbose: bool) -> None:
 
 @cli.command()
 @reading_options
-@click.option(
-    "--with", "others", multiple=True, metavar="FOLDER",
-    type=click.Path(path_type=Path, exists=True),
-    help="Add the plan in this folder: the protocol judges the sum.",
-)  # fmt: skip
-@sum_options
+@with_options
 @click.option(
     "--protocol",
     help="A protocol's id, or a YAML file; without it the one disease set that applies.",
@@ -158,7 +153,7 @@ def evaluate(
     started = time.time()
     wanted = _formats(formats)
     other = read_reference(reference, reading) if reference else None
-    case = _whole_case(reading)
+    case = whole_case(reading)
     result = pe.evaluate(
         case,
         protocol,
@@ -319,16 +314,6 @@ def _say_protocol(result: pe.Evaluation) -> None:
     if protocol.origin != "shipped":
         place = protocol.origin.replace("-", " ")
         click.echo(f"protocol {protocol.id} ({place}): sha256 {protocol.sha256}", err=True)
-
-
-def _whole_case(reading: dict[str, Any]) -> pe.Case:
-    """The case of the reading options and the plans to add; then --rx states the sum's."""
-    summing = Summing.taken_from(reading)
-    if not summing.others:
-        return read_case(reading)
-    rx = prescriptions(reading["rx"], reading["fx"])
-    first = read_case({**reading, "rx": (), "fx": None})
-    return summing.add(first, reading["paths"], rx)
 
 
 def _formats(text: str) -> set[str]:

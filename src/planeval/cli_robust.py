@@ -13,13 +13,13 @@ from planeval.cli_options import (
     child_pugh_option,
     map_option,
     protocol_dir_option,
-    read_case,
     reading_options,
     show,
     structure_map,
     unverified_option,
     write,
 )
+from planeval.cli_sum import whole_case, with_options
 
 __all__ = ["robust"]
 
@@ -54,6 +54,7 @@ def _options(command: Command) -> Command:
     """Declare the options, in the order in which ``--help`` shows them."""
     options = [
         reading_options,
+        with_options,
         click.option("--protocol",
                      help="A protocol's id, or a YAML file; without it the one that applies."),
         protocol_dir_option,
@@ -98,15 +99,16 @@ def robust(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Judge a plan in scenarios of setup and motion.
+    """Judge a plan, or a sum of plans, in scenarios of setup and motion.
 
     The dose stays in space and the anatomy moves (static dose cloud); positive shifts are towards
     left, posterior and superior. --systematic and --random draw courses of treatment, --shift-set
-    looks for the worst direction.
+    looks for the worst direction. In a sum (--with) each plan has set-up errors of its own; a shift
+    set moves all plans alike.
     """
     setups = _setups(given, min_probability)
     result = pe.robustness(
-        read_case(given),
+        whole_case(given),
         protocol,
         *setups,
         mapping=structure_map(mapping),

@@ -1,4 +1,4 @@
-"""The command line of plan sums: ``planeval sum``, and ``--with`` of ``planeval evaluate``."""
+"""The command line of plan sums: ``planeval sum``, and ``--with`` of the commands that judge."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 import planeval as pe
+from planeval.cli_options import prescriptions, read_case
 
-__all__ = ["Summing", "sum_options", "write_sum"]
+__all__ = ["Summing", "sum_options", "whole_case", "with_options", "write_sum"]
 
 Command = Callable[..., Any]
 
@@ -38,6 +39,26 @@ def sum_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def with_options(command: Command) -> Command:
+    """``--with`` and the options of a sum, for commands that judge one plan or a sum."""
+    option = click.option(
+        "--with", "others", multiple=True, metavar="FOLDER",
+        type=click.Path(path_type=Path, exists=True),
+        help="Add the plan in this folder: the protocol judges the sum.",
+    )  # fmt: skip
+    return option(sum_options(command))
+
+
+def whole_case(reading: dict[str, Any]) -> pe.Case:
+    """Read the case of the reading options and the plans to add; then --rx states the sum's."""
+    summing = Summing.taken_from(reading)
+    if not summing.others:
+        return read_case(reading)
+    rx = prescriptions(reading["rx"], reading["fx"])
+    first = read_case({**reading, "rx": (), "fx": None})
+    return summing.add(first, reading["paths"], rx)
 
 
 @dataclass(frozen=True, slots=True)

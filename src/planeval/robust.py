@@ -70,7 +70,8 @@ def robustness(
 
     ``SetupErrors`` draws courses of treatment: how probable it is that a constraint is met.
     ``Directions`` moves the patient once in 6, 14 or 26 directions: the worst case. The dose stays
-    in space (static dose cloud).
+    in space (static dose cloud). In a sum of plans (:func:`plan_sum`) drawn scenarios give every plan
+    systematic and random errors of its own, over its own fractions; biology converts each as moved.
 
     Raises:
         ValueError: no setup is given.

@@ -13,7 +13,8 @@ from planeval.agreement.numbers import Numbers
 from planeval.case import Case
 from planeval.dose.calculation import dose_volume_histogram
 from planeval.geometry.stack import AXIAL, CapReading, DrawnPlane, PlanarStack
-from planeval.model import CaseData, Identity, Prescription, TpsDvh, UnusableStructure
+from planeval.model import CaseData, Identity, Prescription, TpsDvh, UnreadDvh, UnusableStructure
+from planeval.report.agreement import agreement_lines
 
 RX = Prescription("PTV", 60.0, 30, "VOLUME", "test")
 SLOPE = linear(0.3, 0.2, 0.9, at_centre=50.0)
@@ -73,6 +74,23 @@ def test_the_same_curve_agrees_in_everything(ball):
     assert list(states(row)) == names
     assert (row.rules, row.caps) == ((), "")
     assert list(agreement_findings([row])) == []
+
+
+def test_a_dvh_that_could_not_be_read_is_a_row_with_its_reason(ball):
+    """Not compared, and never silent; of asked names only."""
+    unread = UnreadDvh("PTV", "DVHSequence of RD.dcm", "DVHType is SPECIAL")
+    case = Case(
+        replace(ball.data, tps_dvhs=(theirs(ball.dvh("PTV")),), tps_unread=(unread,)), ball.method
+    )
+    compared_row, row = agreement_rows(case)
+    assert compared_row.state == "agrees"
+    assert (row.state, row.reason, row.origin) == (
+        "not-compared", "DVHType is SPECIAL", "DVHSequence of RD.dcm",
+    )  # fmt: skip
+    (line,) = [one for one in agreement_lines([row]) if one.word == "not compared"]
+    assert line.notes == ("DVHType is SPECIAL",)
+    assert list(agreement_findings([row])) == []
+    assert agreement_rows(case, names={"Other"}) == ()
 
 
 @pytest.mark.parametrize("reading", [CapReading.NONE, CapReading.FULL])

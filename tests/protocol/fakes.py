@@ -76,6 +76,9 @@ class FakeCase:
             )
         return self._derived[text]
 
+    def grid_error(self, structure):
+        """No grid is looked at."""
+
     def extremes(self, structure, biology=None):
         """No place is known: numbers are written down, not sampled."""
         return None, None

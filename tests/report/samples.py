@@ -52,6 +52,7 @@ from planeval.model.record import (
 from planeval.model.rows import (
     Companion,
     GroupMode,
+    LevelChoice,
     LimitMark,
     LimitText,
     Margin,
@@ -59,6 +60,7 @@ from planeval.model.rows import (
     Row,
     RowGroup,
     RowKind,
+    ScaledLevel,
     StructureMatch,
 )
 from planeval.units import Unit
@@ -216,6 +218,13 @@ def rows() -> tuple[Row | RowGroup, ...]:
     recalled = row(
         "Gallbladder", "Max[Gy]", Value.of(40.0, Unit.GY), Status.PASS, evidence="check",
         per_protocol=limit("<=", 55), in_verdict=False,
+        level_choice=LevelChoice(
+            Value.of(45.0, Unit.GY, 40.0, 45.0), 40.0, True,
+            (
+                ScaledLevel(50.0, Value.of(50.0, Unit.GY, 49.0, 51.0), limit("<=", 45), False),
+                ScaledLevel(45.0, Value.of(45.0, Unit.GY, 44.1, 45.9), limit("<=", 45), True, True),
+            ),
+        ),
     )  # fmt: skip
     return (good, liver, colon, cut, gone, reference, recalled)
 
@@ -239,7 +248,7 @@ def structure_rows() -> tuple[StructureRow, ...]:
             name, name, number, kind, "drawn", "", colour,
             Value.of(100.0 + number, Unit.CC, 99.0, 120.0), Value.of(0.0, Unit.CC),
             Value.of(1.0, Unit.GY), Value.of(12.5, Unit.GY), Value.of(58.1, Unit.GY),
-            (f"{name} (exact)",),
+            (f"{name} (exact)",), grid_mean_gy=0.124 * number, grid_maximum_gy=0.4,
         )
         for number, (name, (kind, colour, _, _)) in enumerate(ORGANS.items(), 1)
     ]  # fmt: skip

@@ -100,17 +100,23 @@ def agreement_rows(
     *,
     names: Collection[str] | None = None,
 ) -> tuple[AgreementRow, ...]:
-    """Return one row for every DVH of the planning system that the case has.
+    """Return one row for every DVH of the planning system that the case has, unreadable ones last.
 
     ``levels`` are structure name -> doses in Gy at which V is compared as well, such as limits.
     ``names`` leaves out the DVHs of other structures.
     """
     wanted = levels or {}
-    return tuple(
+    rows = [
         _row(case, dvh, wanted.get(dvh.structure, ()))
         for dvh in case.data.tps_dvhs
         if names is None or dvh.structure in names
-    )
+    ]
+    rows += [
+        AgreementRow(each.structure, each.origin, Agreement.NOT_COMPARED, reason=each.reason)
+        for each in case.data.tps_unread
+        if names is None or each.structure in names
+    ]
+    return tuple(rows)
 
 
 def agreement_findings(rows: Sequence[AgreementRow]) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from planeval.model.rows import Row, RowGroup
 from planeval.pipeline import Evaluation
 from planeval.protocol.organs import standard_name
 from planeval.report.curves import Curve, curves_of, is_target, volume_percent_at
+from planeval.report.levels import LEVEL_METRIC, LEVEL_NOTE
 
 __all__ = ["method_stamp", "rows_of"]
 
@@ -301,6 +302,16 @@ def _metrics(item: Row | RowGroup, group_id: str) -> Iterator[dict[str, Any]]:
             **_value(companion.value),
             "beside": item.metric,
             "notes": companion.note,
+        }
+    if item.level_choice is not None:
+        level = item.level_choice.level
+        yield {
+            **base,
+            "metric": LEVEL_METRIC,
+            **_value(level),
+            "beside": item.metric,
+            "rx_gy": item.level_choice.from_gy,
+            "notes": " | ".join((LEVEL_NOTE, *level.notes)),
         }
 
 

@@ -62,7 +62,10 @@ CODES: dict[str, tuple[Severity, str]] = {
     "dose-multi-plan": (_WARNING, "a dose of several plans: it has no fraction count"),
     # DVHSequence
     "tps-dvh-skipped": (_INFO, "a DVH in the dose file is not usable; the reason is given"),
-    "tps-dvh-scale": (_WARNING, "a DVH in the dose file contradicts its own units"),
+    "tps-dvh-scale": (
+        _WARNING,
+        "a DVH in the dose file is not in Gy and cc, or contradicts its units",
+    ),
     # RTPLAN
     "prescription-unknown-roi": (_WARNING, "a prescription names an ROI that is not there"),
     "prescription-without-roi": (_WARNING, "a VOLUME prescription does not name its ROI"),

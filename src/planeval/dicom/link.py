@@ -33,6 +33,7 @@ from planeval.model import (
     Source,
     StructureSet,
     TpsDvh,
+    UnreadDvh,
 )
 
 __all__ = ["read_case"]
@@ -81,6 +82,7 @@ def read_case(
     plan_file = open_file(found.plan.path, found.plan.file) if found.plan else None
     the_plan = read_plan(plan_file, names, findings) if plan_file else None
     prescriptions = _prescriptions(the_plan, rx, structure_set, findings)
+    relative = _relative(relative_reference_gy, relative_scale)
     loaded = None
     if found.doses:
         picked = choose_doses(found.doses, the_plan, findings, accept_mismatch=accept_mismatch)
@@ -88,14 +90,21 @@ def read_case(
             picked,
             the_plan,
             findings,
-            relative=_relative(relative_reference_gy, relative_scale),
+            relative=relative,
             reference_gy=max((p.total_gy for p in prescriptions), default=None),
         )
     the_dose = loaded.dose if loaded else None
     if the_dose is not None and the_plan is None:
         the_dose = _with_stated_fractions(the_dose, prescriptions)
     files = [structure_file, *([plan_file] if plan_file else []), *(loaded.files if loaded else ())]
-    dvhs = _tps_dvhs(loaded, structure_file, structure_set, prescriptions, findings)
+    dvhs, unread = _tps_dvhs(
+        loaded,
+        structure_file,
+        structure_set,
+        findings,
+        prescriptions=prescriptions,
+        relative=relative,
+    )
     _report_text(files, findings)
     return CaseData(
         identity=_identity(structure_file, found.structures),
@@ -107,6 +116,7 @@ def read_case(
         unusable={unusable.name: unusable for unusable in structure_set.unusable},
         points=(*structure_set.points, *_plan_points(the_plan)),
         tps_dvhs=dvhs,
+        tps_unread=unread,
         sources=_sources(files, found, image),
         findings=tuple(findings),
         frame_uid=frame or structure_set.frame_uid,
@@ -198,15 +208,18 @@ def _tps_dvhs(
     loaded: LoadedDose | None,
     structure_file: DicomFile,
     structure_set: StructureSet,
-    prescriptions: Sequence[Prescription],
     findings: list[Finding],
-) -> tuple[TpsDvh, ...]:
+    *,
+    prescriptions: Sequence[Prescription],
+    relative: RelativeScale | None,
+) -> tuple[tuple[TpsDvh, ...], tuple[UnreadDvh, ...]]:
     """Read the DVHs that came with the doses, of whatever structure set they name."""
     if loaded is None:
-        return ()
+        return (), ()
     highest = max(float(term.gy.max()) for term in loaded.dose.terms)
     references = sorted({p.total_gy for p in prescriptions}, reverse=True)
     found: list[TpsDvh] = []
+    unread: list[UnreadDvh] = []
     for file in loaded.files:
         if not file.root.has("DVHSequence"):
             continue
@@ -215,17 +228,23 @@ def _tps_dvhs(
         same_set = named in ("", structure_file.root.text("SOPInstanceUID"))
         names = _names_by_number(structure_set) if same_set else {}
         volumes = {s.name: s.volume_cc for s in structure_set.structures} if same_set else {}
-        found.extend(
-            read_tps_dvhs(
-                file.root,
-                findings,
-                names=names,
-                volumes_cc=volumes,
-                references_gy=references,
-                highest_gy=highest,
-            )
+        more, without = read_tps_dvhs(
+            file.root,
+            findings,
+            names=names,
+            volumes_cc=volumes,
+            references_gy=references,
+            highest_gy=highest,
+            relative=relative,
         )
-    return tuple(found)
+        found += more
+        unread += without
+    if len(loaded.files) > 1 and found:
+        reason = f"it is of one of the {len(loaded.files)} doses that are added up here"
+        findings.append(finding("tps-dvh-skipped", f"{len(found)} DVHs: {reason}"))
+        unread += [UnreadDvh(each.structure, each.origin, reason) for each in found]
+        found = []
+    return tuple(found), tuple(unread)
 
 
 def _plan_points(plan: Plan | None) -> list[PointOfInterest]:

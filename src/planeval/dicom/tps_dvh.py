@@ -1,8 +1,9 @@
 """The DVHs that a planning system stored with the dose (DVHSequence, PS3.3 C.8.8.4).
 
-They are kept to be compared with, so their traps matter: differential curves are summed up,
-relative volumes are scaled by the structure's own volume, and statistics or dose axes that
-contradict the curve are read as what they must be, which ``scale_note`` states, or left out.
+They are kept to be compared with, so their traps matter: the type and the units of each item are
+honoured (:mod:`planeval.dicom.dvh_curve`), relative volumes are scaled by the structure's own volume,
+and statistics or dose axes that contradict the curve are read as what they must be, which
+``scale_note`` states, or left out. A DVH that cannot be read keeps its reason.
 """
 
 from __future__ import annotations
@@ -13,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dicom.codes import finding
+from planeval.dicom.dvh_curve import CLOSE, DoseAxis, RawCurve, raw_curve, relative_axis
 from planeval.dicom.elements import Item
-from planeval.model import Finding, TpsDvh
+from planeval.dicom.rtdose import RelativeScale
+from planeval.model import Finding, TpsDvh, UnreadDvh
 
 __all__ = ["read_tps_dvhs"]
 
-_CLOSE = 0.03
-"""Share by which two readings of one dose may differ: bin widths, rounding, sampling."""
-
-_NOISE_SHARE = 1e-6
-"""Largest negative volume, as a share of the largest, that is rounding in the last bin."""
+_GY = DoseAxis(1.0)
 
 
 def read_tps_dvhs(
@@ -33,29 +32,37 @@ def read_tps_dvhs(
     volumes_cc: Mapping[str, float],
     references_gy: Sequence[float],
     highest_gy: float,
-) -> tuple[TpsDvh, ...]:
-    """Read the DVHSequence of a dose file.
+    relative: RelativeScale | None = None,
+) -> tuple[tuple[TpsDvh, ...], tuple[UnreadDvh, ...]]:
+    """Read the DVHSequence of a dose file: the DVHs, and those that could not be read.
 
     ``names`` are structure names by ROI number, ``references_gy`` the prescriptions that a percent
-    could refer to, ``highest_gy`` the largest dose of the grid.
+    could refer to where a file says GY, ``highest_gy`` the largest dose of the grid, ``relative`` what
+    the user states of relative doses.
     """
-    found = []
-    skipped: list[str] = []
+    origin = f"DVHSequence of {root.place}"
+    items = root.items("DVHSequence")
+    curves = [_readable(item, root) for item in items]
+    shares = [one for one in curves if isinstance(one, RawCurve) and one.dose_units == "RELATIVE"]
+    shared = relative_axis(root, shares, relative, highest_gy) if shares else _GY
+    found: list[TpsDvh] = []
+    unread: list[UnreadDvh] = []
     doubtful: list[str] = []
-    for item in root.items("DVHSequence"):
+    for item, curve in zip(items, curves, strict=True):
         included, excluded = _structures(item, names)
         name = " - ".join([" + ".join(included) or "unknown", *excluded])
-        made = _curve(item, volumes_cc.get(name))
+        made = _in_gy_and_cc(curve, shared, volumes_cc.get(name))
         if isinstance(made, str):
-            skipped.append(f"{name}: {made}")
+            unread.append(UnreadDvh(name, origin, made))
             continue
-        dose, volume, notes = made
-        dose, note = _axis(dose, references_gy, highest_gy)
-        notes = [*notes, note]
-        statistics, note = _statistics(item, dose, volume, references_gy)
-        notes = [text for text in (*notes, note) if text]
-        if notes:
-            doubtful.append(f"{name}: {'; '.join(notes)}")
+        dose, volume, notes, gy = made
+        if not gy.note:
+            dose, note = _axis(dose, references_gy, highest_gy)
+            notes = (*notes, note)
+        statistics, note = _statistics(item, gy.gy, (dose, volume), references_gy)
+        kept = [text for text in (*notes, note) if text]
+        if kept:
+            doubtful.append(f"{name}: {'; '.join(kept)}")
         for array in (dose, volume):
             array.setflags(write=False)
         found.append(
@@ -66,16 +73,41 @@ def read_tps_dvhs(
                 minimum_gy=statistics[0],
                 maximum_gy=statistics[1],
                 mean_gy=statistics[2],
-                origin=f"DVHSequence of {root.place}",
-                scale_note="; ".join(notes),
+                origin=origin,
+                scale_note="; ".join(kept),
                 includes=included,
                 excludes=excluded,
                 volume_is_ours=item.text("DVHVolumeUnits") == "PERCENT",
             )
         )
+    skipped = [f"{one.structure}: {one.reason}" for one in unread]
     _report("tps-dvh-skipped", skipped, root.place, findings)
     _report("tps-dvh-scale", doubtful, root.place, findings)
-    return tuple(found)
+    return tuple(found), tuple(unread)
+
+
+def _readable(item: Item, root: Item) -> RawCurve | str:
+    """Return the curve of an item that is of the same kind of dose as the grid."""
+    own, whole = item.text("DoseType"), root.text("DoseType")
+    if own and whole and own != whole:
+        return f"its DoseType is {own}, that of the dose grid {whole}"
+    return raw_curve(item)
+
+
+def _in_gy_and_cc(
+    curve: RawCurve | str, shared: DoseAxis | str, own_volume_cc: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], DoseAxis] | str:
+    """Return dose in Gy, volume in cc, notes and what a unit of dose is, or why there is none."""
+    if isinstance(curve, str):
+        return curve
+    gy = shared if curve.dose_units == "RELATIVE" else _GY
+    if isinstance(gy, str):
+        return gy
+    made = curve.in_cc(own_volume_cc)
+    if isinstance(made, str):
+        return made
+    volumes, notes = made
+    return curve.edges * gy.gy, volumes.copy(), (*notes, gy.note), gy
 
 
 def _report(code: str, texts: Sequence[str], where: str, findings: list[Finding]) -> None:
@@ -97,48 +129,16 @@ def _structures(item: Item, names: Mapping[int, str]) -> tuple[tuple[str, ...], 
     return tuple(included), tuple(excluded)
 
 
-def _curve(
-    item: Item, own_volume_cc: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]] | str:
-    """Return (dose at lower bin edges, cumulative cc, notes) or why there is no usable curve."""
-    kind = item.text("DVHType")
-    if kind not in ("CUMULATIVE", "DIFFERENTIAL"):
-        return f"DVHType is {kind or 'absent'}"
-    if item.text("DoseUnits") != "GY":
-        return f"DoseUnits is {item.text('DoseUnits') or 'absent'}"
-    data = np.array(item.numbers("DVHData"))
-    if len(data) < 4 or len(data) % 2:
-        return f"DVHData holds {len(data)} numbers"
-    scaling = item.number("DVHDoseScaling") or 1.0
-    widths, volumes = data[0::2] * scaling, data[1::2]
-    if (widths < 0).any() or (volumes < -_NOISE_SHARE * volumes.max()).any():
-        return "DVHData holds negative numbers"
-    volumes = np.maximum(volumes, 0.0)
-    notes: list[str] = []
-    if kind == "DIFFERENTIAL":
-        volumes = np.cumsum(volumes[::-1])[::-1]
-    units = item.text("DVHVolumeUnits")
-    if units == "PERCENT":
-        if own_volume_cc is None:
-            return "its volumes are percent of a volume that is not known"
-        volumes = volumes / 100.0 * own_volume_cc
-        notes.append(f"volumes are percent, scaled by planeval's own {own_volume_cc:.2f} cc")
-    elif units != "CM3":
-        return f"DVHVolumeUnits is {units or 'absent'}"
-    edges = np.concatenate([[0.0], np.cumsum(widths)])
-    return edges, np.concatenate([volumes, [0.0]]), notes
-
-
 def _axis(
     dose: NDArray[np.float64], references_gy: Sequence[float], highest_gy: float
 ) -> tuple[NDArray[np.float64], str]:
     """Return the dose axis in Gy: a curve that ends far above the grid's dose may be in percent."""
     end = float(dose[-1])
-    if end <= highest_gy * (1 + 2 * _CLOSE) or highest_gy <= 0:
+    if end <= highest_gy * (1 + 2 * CLOSE) or highest_gy <= 0:
         return dose, ""
     width = float(np.diff(dose).max())
     for reference in references_gy:
-        if end * reference / 100 <= highest_gy * (1 + 2 * _CLOSE) + width * reference / 100:
+        if end * reference / 100 <= highest_gy * (1 + 2 * CLOSE) + width * reference / 100:
             note = f"the dose axis says GY but is read as percent of {reference:g} Gy"
             return dose * reference / 100, note
     return dose, ""
@@ -146,13 +146,15 @@ def _axis(
 
 def _statistics(
     item: Item,
-    dose: NDArray[np.float64],
-    volume: NDArray[np.float64],
+    gy_per_unit: float,
+    curve: tuple[NDArray[np.float64], NDArray[np.float64]],
     references_gy: Sequence[float],
 ) -> tuple[tuple[float | None, float | None, float | None], str]:
     """Return (minimum, maximum, mean) in Gy, in the unit in which the maximum fits the curve."""
+    dose, volume = curve
     minimum, maximum, mean = (
-        item.number(f"DVH{name}Dose") for name in ("Minimum", "Maximum", "Mean")
+        None if number is None else number * gy_per_unit
+        for number in (item.number(f"DVH{name}Dose") for name in ("Minimum", "Maximum", "Mean"))
     )
     above = np.flatnonzero(volume > 0)
     if maximum is None or not len(above):
@@ -160,7 +162,7 @@ def _statistics(
     low_edge, high_edge = float(dose[above[-1]]), float(dose[min(above[-1] + 1, len(dose) - 1)])
 
     def fits(value: float) -> bool:
-        slack = _CLOSE * high_edge
+        slack = CLOSE * high_edge
         return low_edge - slack <= value <= high_edge + slack
 
     if fits(maximum):

@@ -7,9 +7,10 @@ for export.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ SHIFT_DIRECTIONS = np.concatenate([np.eye(3), -np.eye(3)])
 def sum_of_doses(doses: Sequence[Dose], *, allow_effective: bool = False) -> Dose:
     """Return the sum of doses whose terms all map to one frame.
 
+    Doses of unknown plans stay deliveries of their own: each takes its own UID in place of the plan's.
+
     Raises:
         InconsistentCase: PHYSICAL and EFFECTIVE doses together, unless the caller asks for it (then
             the sum is EFFECTIVE).
@@ -42,12 +45,23 @@ def sum_of_doses(doses: Sequence[Dose], *, allow_effective: bool = False) -> Dos
             "them only on purpose (allow_effective=True, --allow-effective)"
         )
     return Dose(
-        terms=tuple(term for dose in doses for term in dose.terms),
+        terms=tuple(_apart(doses)),
         type=types[0],
         summation="SUM",
         sources=tuple(uid for dose in doses for uid in dose.sources),
         comment="; ".join(dict.fromkeys(dose.comment for dose in doses if dose.comment)),
     )
+
+
+def _apart(doses: Sequence[Dose]) -> Iterator[DoseTerm]:
+    """Yield the terms of all doses, those without a plan UID told apart by the dose they are of."""
+    taken = {term.plan_uid for dose in doses for term in dose.terms}
+    for dose in doses:
+        names = chain((" ".join(dose.sources),), (f"dose {number}" for number in count(1)))
+        own = next(name for name in names if name and name not in taken)
+        taken.add(own)
+        for term in dose.terms:
+            yield term if term.plan_uid else replace(term, plan_uid=own)
 
 
 def moved(dose: Dose, matrix: Floats) -> Dose:

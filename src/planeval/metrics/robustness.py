@@ -49,11 +49,16 @@ _CONFIDENCE = 1.959963984540054
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scenario:
-    """A name, the mean shift over all fractions, and for every dose term its fractions' shifts."""
+    """A name, the mean shift over all fractions, and for every dose term its fractions' shifts.
+
+    ``deliveries_mm`` is the mean shift of each delivery (plan and fraction group). Where the fractions
+    of one are unknown the mean over all of them gives every delivery the same weight.
+    """
 
     name: str
     mean_mm: Vector
     shifts_mm: tuple[Floats, ...]
+    deliveries_mm: tuple[Vector, ...]
 
 
 def drawn_scenarios(errors: SetupErrors, dose: Dose) -> tuple[Scenario, ...]:
@@ -66,7 +71,9 @@ def drawn_scenarios(errors: SetupErrors, dose: Dose) -> tuple[Scenario, ...]:
         InconsistentCase: random shifts are asked for and a delivery's fractions are unknown.
     """
     groups = deliveries(dose)
-    counts = [_fractions(terms[0].fractions, errors) for terms in groups]
+    known = [terms[0].fractions for terms in groups]
+    counts = [_fractions(fractions, errors, len(groups)) for fractions in known]
+    weights = [float(count or 0) for count in known] if all(known) else None
     plans = list(dict.fromkeys(terms[0].plan_uid for terms in groups))
     number_of = {id(term): n for n, terms in enumerate(groups) for term in terms}
     scenarios = []
@@ -80,19 +87,25 @@ def drawn_scenarios(errors: SetupErrors, dose: Dose) -> tuple[Scenario, ...]:
             + errors.drift
             for terms, count in zip(groups, counts, strict=True)
         ]
-        mean = np.concatenate(moves).mean(axis=0)
+        means = np.array([move.mean(axis=0) for move in moves])
+        mean = np.average(means, axis=0, weights=weights)
         shifts = tuple(moves[number_of[id(term)]] for term in dose.terms)
-        scenarios.append(Scenario(f"#{number + 1}", _vector(mean), shifts))
+        scenarios.append(
+            Scenario(f"#{number + 1}", _vector(mean), shifts, tuple(map(_vector, means)))
+        )
     return tuple(scenarios)
 
 
-def _fractions(known: int | None, errors: SetupErrors) -> int:
+def _fractions(known: int | None, errors: SetupErrors, deliveries: int) -> int:
     if not any(errors.random_mm):
         return 1
     if known is None or known < 1:
+        what, remedy = "the dose", "state them (--rx with --fx) or give the RTPLAN"
+        if deliveries > 1:
+            what, remedy = "a part of the sum", "give the RTPLAN of every part"
         raise InconsistentCase(
-            "random shifts are averaged over the fractions, and the fractions of the dose are "
-            "unknown; state them (--rx with --fx) or give the RTPLAN"
+            f"random shifts are averaged over the fractions, and the fractions of {what} are "
+            f"unknown; {remedy}, or ask for systematic errors or a shift set alone"
         )
     return known
 
@@ -100,9 +113,11 @@ def _fractions(known: int | None, errors: SetupErrors) -> int:
 def direction_scenarios(directions: Directions, dose: Dose) -> tuple[Scenario, ...]:
     """Return one scenario for every direction of a shift set, the same shift in all fractions."""
     found = []
+    parts = len(deliveries(dose))
     for name, unit in _units(directions.count):
         shift = unit * directions.distance_mm + directions.drift
-        found.append(Scenario(name, _vector(shift), tuple(shift[None] for _ in dose.terms)))
+        each = tuple(shift[None] for _ in dose.terms)
+        found.append(Scenario(name, _vector(shift), each, (_vector(shift),) * parts))
     return tuple(found)
 
 

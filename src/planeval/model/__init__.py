@@ -1,6 +1,14 @@
 """Frozen values: what planeval knows, without behaviour from above."""
 
-from planeval.model.case import CaseData, Identity, ObjectHeader, Source, StructureSet, TpsDvh
+from planeval.model.case import (
+    CaseData,
+    Identity,
+    ObjectHeader,
+    Source,
+    StructureSet,
+    TpsDvh,
+    UnreadDvh,
+)
 from planeval.model.dose import Dose, DoseTerm, Outside
 from planeval.model.finding import Finding, Severity
 from planeval.model.image import Image
@@ -40,6 +48,7 @@ __all__ = [
     "Structure",
     "StructureSet",
     "TpsDvh",
+    "UnreadDvh",
     "UnusableStructure",
     "Value",
     "Verdict",

@@ -16,7 +16,7 @@ from planeval.model.plan import Plan, Prescription
 from planeval.model.registration import Registration
 from planeval.model.structure import PointOfInterest, Structure, UnusableStructure
 
-__all__ = ["CaseData", "Identity", "ObjectHeader", "Source", "StructureSet", "TpsDvh"]
+__all__ = ["CaseData", "Identity", "ObjectHeader", "Source", "StructureSet", "TpsDvh", "UnreadDvh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,15 @@ class StructureSet:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadDvh:
+    """A DVH of the planning system that cannot be compared: of what, where it stands, and why."""
+
+    structure: str
+    origin: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseData:
     """Image, structures, dose, plans and what was found on the way; one patient, one frame.
@@ -125,6 +134,7 @@ class CaseData:
     unusable: Mapping[str, UnusableStructure] = field(default_factory=dict)
     points: tuple[PointOfInterest, ...] = ()
     tps_dvhs: tuple[TpsDvh, ...] = ()
+    tps_unread: tuple[UnreadDvh, ...] = ()
     sources: tuple[Source, ...] = ()
     findings: tuple[Finding, ...] = ()
     frame_uid: str = ""

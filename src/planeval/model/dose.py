@@ -29,7 +29,8 @@ class DoseTerm:
 
     ``to_case`` maps patient mm of the term's frame to the case frame (4 x 4), None for the same
     frame. ``fractions`` is None where nobody states it. Terms of one plan and ``fraction_group`` are
-    delivered together: their doses add up within each fraction.
+    delivered together: their doses add up within each fraction. ``plan_uid`` is empty where no plan is
+    known; in a sum it is then the UID of the dose.
     """
 
     grid: Grid

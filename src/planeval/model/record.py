@@ -249,7 +249,8 @@ class StructureRow:
     """A structure of the inventory, with its dose in Gy; unusable ones carry ``reason``.
 
     ``matched`` are the protocol names it serves (with how), ``outside`` is the volume outside the
-    dose grid.
+    dose grid. ``grid_mean_gy`` and ``grid_maximum_gy`` estimate, apart from the bands, what the linear
+    interpolation of the dose grid changes: the true mean less ours, and the maximum to plus or minus.
     """
 
     name: str
@@ -266,6 +267,8 @@ class StructureRow:
     maximum: Value
     matched: tuple[str, ...] = ()
     reason: str = ""
+    grid_mean_gy: float | None = None
+    grid_maximum_gy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,11 +158,16 @@ class RobustRow:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioRow:
-    """One scenario: its mean shift in LPS mm and what the counted rows come to."""
+    """One scenario: its mean shift in LPS mm and what the counted rows come to.
+
+    ``deliveries_mm`` is the mean shift of every part of a sum, in the order of the record's
+    ``deliveries``; empty where there is one.
+    """
 
     name: str
     mean_mm: Vector
     verdict: Verdict
+    deliveries_mm: tuple[Vector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,8 @@ class RobustnessRecord:
     """One plan and one protocol in scenarios of setup and motion.
 
     ``planned_verdict`` is that of the dose rows without a shift. ``assumptions`` are the sentences
-    that a reader must know.
+    that a reader must know. ``deliveries`` names the parts of a sum (plan, fraction group, fractions),
+    which drawn scenarios move one by one; empty where there is one.
     """
 
     identity: Identity
@@ -200,6 +206,7 @@ class RobustnessRecord:
     findings: tuple[Finding, ...]
     assumptions: tuple[str, ...]
     provenance: Provenance
+    deliveries: tuple[str, ...] = ()
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ __all__ = [
     "UNVERIFIED",
     "Companion",
     "GroupMode",
+    "LevelChoice",
     "LimitMark",
     "LimitText",
     "Margin",
@@ -21,6 +22,7 @@ __all__ = [
     "Row",
     "RowGroup",
     "RowKind",
+    "ScaledLevel",
     "StructureMatch",
 ]
 
@@ -138,6 +140,36 @@ class Companion:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaledLevel:
+    """One prescription of a table: the value with the whole dose scaled to it, and its limit.
+
+    ``near_limit`` says that ``is_met`` changes within the value's band.
+    """
+
+    rx_gy: float
+    value: Value
+    per_protocol: LimitText
+    is_met: bool
+    near_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChoice:
+    """The highest prescription of a table whose limit is met if the plan is scaled to it.
+
+    Information, never an outcome. ``level`` is in Gy and undefined where none is met or the question
+    has no answer; its band holds the levels that the value's band leaves open. ``near_limit`` says
+    that there is another answer within it, none among them. ``levels`` are the lines of the table,
+    the highest first; ``from_gy`` is the prescription that the plan was scaled from.
+    """
+
+    level: Value
+    from_gy: float | None = None
+    near_limit: bool = False
+    levels: tuple[ScaledLevel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One constraint, reference or information line.
 
@@ -148,6 +180,7 @@ class Row:
     ``outside_gy`` the highest dose there by that reading, where the value rests on it.
     ``evidence`` is the flag of the row's source. ``in_verdict`` is False for a row that is judged on
     request although nobody has read its limit: its outcome is shown and never counts.
+    ``level_choice`` is the other reading of a table of limits by prescription.
     """
 
     id: str
@@ -172,6 +205,7 @@ class Row:
     notes: tuple[str, ...] = ()
     evidence: str = ""
     in_verdict: bool = True
+    level_choice: LevelChoice | None = None
     type: str = "row"
 
     @property

@@ -53,6 +53,9 @@ __all__ = ["evaluate", "refuse_unread"]
 _DIFFERENCE = 0.01
 """A drawn structure whose volume differs from the derived one by more is a finding."""
 
+_CUT_BY_SCAN = ("organ-cut-by-scan", "structure-beyond-image")
+"""Checks of the plan that find a structure which may be larger than what was drawn of it."""
+
 _D50 = grammar.parse("D50%[Gy]")
 _ORGAN_TYPES = ("ORGAN", "AVOIDANCE", "")
 
@@ -85,18 +88,14 @@ def evaluate(
     matcher = Matcher(protocol.file, data, mapping)
     measurer = Measurer(case, matcher)
     targets = tuple(roi.name for roi in matcher.rois if is_target(roi))
-    judge = RowJudge(
-        protocol,
-        matcher,
-        measurer,
-        facts=facts,
-        targets=targets,
-        is_effective=data.dose is not None and data.dose.type == "EFFECTIVE",
-        allow_unverified=allow_unverified,
-    )
     scope = applies(protocol.file.applies, facts)
     with audits_begun(protocol.file.margins, matcher, measurer, scope) as audits:
         checked = sanity()
+        judge = RowJudge(
+            protocol, matcher, measurer, facts=facts, targets=targets,
+            cut_by_scan=_cut_by_scan(checked), allow_unverified=allow_unverified,
+            is_effective=data.dose is not None and data.dose.type == "EFFECTIVE",
+        )  # fmt: skip
         judged = [one for item in protocol.file.constraints for one in judge.judge(item)]
         rows, information = _rows_and_information(judged)
         items = (*rows, *information)
@@ -159,6 +158,11 @@ def _rows_and_information(judged: Sequence[Judged]) -> tuple[tuple[Row | RowGrou
         tuple(item for item, informs in zip(items, is_information, strict=True) if informs is which)
         for which in (False, True)
     )
+
+
+def _cut_by_scan(checked: PlanChecks) -> frozenset[str]:
+    """Return the ROIs that may be larger than what was drawn of them."""
+    return frozenset(each.where for each in checked.findings if each.code in _CUT_BY_SCAN)
 
 
 def _levels(items: Sequence[Row | RowGroup]) -> dict[str, list[float]]:

@@ -164,6 +164,8 @@ def _structure_row(solid: Structure, measurer: Measurer, matched: tuple[str, ...
     def ask(metric: Metric) -> Value:
         return measurer.measure_solid(metric, solid)
 
+    mean, maximum = ask(_MEAN), ask(_MAX)
+    error = measurer.grid_error(solid) if mean.is_defined and maximum.is_defined else None
     return StructureRow(
         name=solid.name,
         name_in_file=solid.name_in_file or solid.name,
@@ -175,9 +177,11 @@ def _structure_row(solid: Structure, measurer: Measurer, matched: tuple[str, ...
         volume=ask(_VOLUME),
         outside=ask(_OUTSIDE),
         minimum=ask(_MIN),
-        mean=ask(_MEAN),
-        maximum=ask(_MAX),
+        mean=mean,
+        maximum=maximum,
         matched=matched,
+        grid_mean_gy=error.mean_gy if error else None,
+        grid_maximum_gy=error.maximum_gy if error else None,
     )
 
 

@@ -57,9 +57,13 @@ class LimitTable(Strict):
     ``by: prescription`` looks up the Gy of the row's prescription. ``by: effective-volume`` looks
     up 100 x mean dose / prescription in %, the effective volume for a volume exponent n of 1, of
     ``structure`` (the row's own without it). Where no line holds, the row does not apply.
+
+    ``selects: prescription`` says that the table chooses the prescription: beside the outcome the
+    row tells, as information, the highest level whose limit is met if the plan is scaled to it.
     """
 
     by: Literal["prescription", "effective-volume"]
+    selects: Literal["prescription"] | None = None
     structure: StructureName | None = None
     levels: tuple[LimitLevel, ...] = Field(min_length=1, max_length=50)
 
@@ -73,6 +77,16 @@ class LimitTable(Strict):
                 raise ValueError(f"two levels of the table hold for {after:g}")
         if len({parse_comparison(each.per_protocol).is_upper for each in self.levels}) > 1:
             raise ValueError("the levels of a table point in different directions")
+        return self
+
+    @model_validator(mode="after")
+    def _can_select(self) -> LimitTable:
+        if self.selects is None:
+            return self
+        if self.by != "prescription" or any(level.at is None for level in self.levels):
+            raise ValueError("'selects' needs a table by prescription whose levels all have 'at'")
+        if not parse_comparison(self.levels[0].per_protocol).is_upper:
+            raise ValueError("'selects' needs upper limits: more dose always meets a lower one")
         return self
 
 

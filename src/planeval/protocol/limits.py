@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from planeval.metrics import grammar
 from planeval.model import Metric, Outcome, Status, Value
 from planeval.protocol.judge import Tiers
+from planeval.protocol.level_choice import SAME_RX_GY
 from planeval.protocol.limit_table import LimitLevel, LimitTable
 from planeval.protocol.schema import RowSpec
 
 __all__ = ["Limits", "limit_needs_prescription", "limits_of"]
-
-_SLACK = 1e-6
-"""Arithmetic noise of a prescription such as 25 x 2.6 Gy, far below any printed digit."""
 
 _MEAN_PERCENT = grammar.parse("Mean[%]")
 
@@ -84,7 +82,7 @@ def _shared(tiers: Tiers | None, rx_gy: float, notes: tuple[str, ...]) -> Limits
 def _holds(level: LimitLevel, number: float) -> bool:
     low, high = level.span
     if low == high:
-        return abs(number - low) <= _SLACK
+        return abs(number - low) <= SAME_RX_GY
     return low <= number < high
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from planeval.case import Case
+from planeval.dose.interpolation import GridError
 from planeval.errors import GeometryError, ProtocolError
 from planeval.expression import Expr, Name
 from planeval.metrics.dose_volume import needs_prescription
@@ -110,6 +111,10 @@ class Measurer:
         if isinstance(solid, str) or self._case.data.dose is None:
             return None
         return self._case.edge_dose(solid, metric.biology)
+
+    def grid_error(self, solid: Structure) -> GridError | None:
+        """Return what the interpolation of the dose grid may change; None without known dose."""
+        return None if self._case.data.dose is None else self._case.grid_error(solid)
 
     def prescription(self, found: Found, named: str | None = None) -> Choice:
         """Choose the prescription of a structure: the named one, its own, the plan's only level."""

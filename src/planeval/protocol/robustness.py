@@ -146,7 +146,22 @@ def judge_scenarios(
         findings=tuple(_findings(case, bench, [one for some in scenarios for one in some])),
         assumptions=ASSUMPTIONS,
         provenance=provenance(case, protocol.sha256, __version__, options),
+        deliveries=_delivery_names(case),
     )
+
+
+def _delivery_names(case: Case) -> tuple[str, ...]:
+    """Return the names of the parts of a sum, nothing for a single delivery."""
+    parts = deliveries(case.dose) if case.dose is not None else ()
+    labels = {plan.uid: plan.label or plan.uid for plan in case.plans}
+    names = []
+    for part in parts if len(parts) > 1 else ():
+        term = part[0]
+        group = "" if term.fraction_group is None else f", fraction group {term.fraction_group}"
+        count = "unknown" if term.fractions is None else str(term.fractions)
+        label = labels.get(term.plan_uid, "a dose without a plan")
+        names.append(f"{label}{group} ({count} fractions)")
+    return tuple(names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -333,8 +348,10 @@ def _box(solids: Sequence[Structure]) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def _findings(case: Case, bench: _Bench, scenarios: Sequence[Scenario]) -> Iterator[Finding]:
-    """Yield where the static dose cloud is unsafe, and that a sum's plans are shifted one by one."""
-    reach = max((float(np.linalg.norm(one.mean_mm)) for one in scenarios), default=0.0)
+    """Yield where the static dose cloud is unsafe, how a sum is moved, and the case's own warnings."""
+    reach = max(
+        (float(np.linalg.norm(mm)) for one in scenarios for mm in one.deliveries_mm), default=0.0
+    )
     solids = [case.structures[name] for name in bench.targets]
     if not solids:
         yield Finding(
@@ -345,12 +362,35 @@ def _findings(case: Case, bench: _Bench, scenarios: Sequence[Scenario]) -> Itera
         )
     else:
         yield from dose_cloud_findings(case.structures, solids, reach, bench.matcher.matches())
-    if case.dose is not None and len(deliveries(case.dose)) > 1:
+    if case.dose is not None:
+        yield from _sum_findings(case, case.dose)
+    yield from (each for each in case.findings if each.severity is not Severity.INFO)
+
+
+def _sum_findings(case: Case, dose: Dose) -> Iterator[Finding]:
+    """Yield how the parts of a sum are moved, and what is not known of them."""
+    if len(deliveries(dose)) > 1:
         yield Finding(
             "several-deliveries",
             Severity.INFO,
             "the dose is a sum: drawn scenarios shift every plan by a systematic error of its own, a "
             "shift set moves all of them alike",
+        )
+    if dose.summation == "MULTI_PLAN":
+        yield Finding(
+            "plans-not-apart",
+            Severity.WARNING,
+            "the dose is MULTI_PLAN: its plans cannot be moved one by one, and every scenario moves "
+            "all of them alike, which drawn errors of several courses do not do; add the plans' own "
+            "doses (--with) instead",
+        )
+    if case.data.registration_mm:
+        yield Finding(
+            "registration-taken-as-exact",
+            Severity.WARNING,
+            f"in the scenarios the registration of a moved dose is taken as exact; what it may be off "
+            f"({case.data.registration_mm:g} mm) is in the planned bands alone. Shifts are along the "
+            "patient axes of the first plan",
         )
 
 
@@ -376,7 +416,12 @@ def _set(setup: Setup, planned: _Result, seen: Sequence[_Seen]) -> ScenarioSet:
         type="drawn" if is_sample else "directions",
         setup=setup,
         scenarios=tuple(
-            ScenarioRow(scenario.name, scenario.mean_mm, result.verdict)
+            ScenarioRow(
+                scenario.name,
+                scenario.mean_mm,
+                result.verdict,
+                scenario.deliveries_mm if len(scenario.deliveries_mm) > 1 else (),
+            )
             for scenario, result in seen
         ),
         rows=over(lambda result: result.rows),

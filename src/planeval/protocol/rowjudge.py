@@ -10,6 +10,7 @@ from planeval.model.metric import decimal_text
 from planeval.model.rows import (
     Companion,
     GroupMode,
+    LevelChoice,
     LimitMark,
     MatchKind,
     Row,
@@ -18,6 +19,7 @@ from planeval.model.rows import (
 )
 from planeval.protocol.applicability import Facts, applies, basis_of, mixed_fractions
 from planeval.protocol.judge import Judgement, Tiers, judge, margin
+from planeval.protocol.level_choice import highest_level, no_level
 from planeval.protocol.limits import Limits, limit_needs_prescription, limits_of
 from planeval.protocol.measuring import Choice, Measurer, limit_mark
 from planeval.protocol.naming import Found, Matcher
@@ -47,7 +49,8 @@ class RowJudge:
     """Judges the items of one protocol on one case.
 
     ``targets`` are the ROIs that ``for_each: target`` runs over; ``is_effective`` says that the
-    dose is weighted, which every row then repeats.
+    dose is weighted, which every row then repeats. ``cut_by_scan`` are ROIs that may go on beyond
+    the images.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class RowJudge:
         *,
         facts: Facts,
         targets: tuple[str, ...] = (),
+        cut_by_scan: frozenset[str] = frozenset(),
         is_effective: bool = False,
         allow_unverified: bool = False,
     ) -> None:
@@ -66,6 +70,7 @@ class RowJudge:
         self._measurer = measurer
         self._facts = facts
         self._targets = targets
+        self._cut_by_scan = cut_by_scan
         self._is_effective = is_effective
         self._allow_unverified = allow_unverified
 
@@ -199,6 +204,7 @@ class RowJudge:
             ),
             evidence=self._evidence(spec),
             in_verdict=not (self._allow_unverified and self._is_unverified(spec)),
+            level_choice=self._level_choice(spec, scope, value, found=found, choice=choice),
         )
         return Judged(_with_limits(row, tiers, metric.unit), judgement)
 
@@ -249,6 +255,28 @@ class RowJudge:
                 f"'{spec.source}'); read the source, or see it with --allow-unverified",
             )
         return by_value
+
+    def _level_choice(
+        self, spec: RowSpec, scope: Outcome, value: Value, *, found: Found, choice: Choice
+    ) -> LevelChoice | None:
+        """Return which prescription a table would allow, None for a row without such a table."""
+        if spec.limits is None or spec.limits.selects is None:
+            return None
+        cut = [name for name in found.match.plan_names if name in self._cut_by_scan]
+        reasons = (
+            scope.reason if scope.status is not Status.PASS else "",
+            "the dose is a sum: which of its parts would be scaled is not known"
+            if self._facts.is_sum
+            else "",
+            "the dose is EFFECTIVE (weighted) and need not scale with the prescription"
+            if self._is_effective
+            else "",
+            f"{' and '.join(cut)} may go on beyond the image series" if cut else "",
+        )
+        reason = next((each for each in reasons if each), "")
+        if reason or choice.rx is None:
+            return no_level(reason or choice.text)
+        return highest_level(value, choice.rx.total_gy, spec.limits.levels)
 
     def _ask(self, metric: Metric, name: str | None, spec: RowSpec, found: Found) -> Value:
         """Measure what a table of limits looks up, of another structure or the row's own."""

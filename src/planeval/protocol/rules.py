@@ -189,6 +189,7 @@ def _row_faults(place: _Place, row: RowSpec, file: ProtocolFile) -> Iterator[Fau
     if place.kind is not None:
         yield from _comparison_faults(place, row, place.kind)
     yield from _share_faults(place, row)
+    yield from _selection_faults(place, row, file)
 
 
 def _comparison_faults(place: _Place, row: RowSpec, kind: RowKind) -> Iterator[Fault]:
@@ -213,6 +214,18 @@ def _share_faults(place: _Place, row: RowSpec) -> Iterator[Fault]:
             (*place.path, "limits" if row.limits else "per_protocol"),
             f"a limit in % of Rx needs a physical dose in Gy, and '{row.metric}' is none",
         )
+
+
+def _selection_faults(place: _Place, row: RowSpec, file: ProtocolFile) -> Iterator[Fault]:
+    """Yield tables that choose a prescription by what does not scale with it."""
+    if row.limits is None or row.limits.selects is None:
+        return
+    path: Path = (*place.path, "limits", "selects")
+    metric = grammar.parse(row.metric, allow_bare_biology=True)
+    if metric.unit is not Unit.GY or metric.biology is not None:
+        yield Fault(path, f"'selects' needs a physical dose in Gy, and '{row.metric}' is none")
+    if file.applies.fractions is None and (row.applies is None or row.applies.fractions is None):
+        yield Fault(path, "'selects' needs 'applies: fractions', of the row or of the protocol")
 
 
 def _structure_faults(file: ProtocolFile) -> Iterator[Fault]:

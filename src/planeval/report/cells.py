@@ -24,6 +24,7 @@ __all__ = [
     "MINUS",
     "StatusCell",
     "ValueCell",
+    "grid_text",
     "limit_cell",
     "margin_cell",
     "number_text",
@@ -153,6 +154,18 @@ def signed_cell(difference: Value) -> str:
     small = 0 < abs(difference.number) < 0.5 * 10**-SHOWN_DECIMALS
     text = "≈ 0" if small else _signed(number_text(difference.number))
     return f"{text} {_unit_text(difference.unit)}".rstrip()
+
+
+def grid_text(mean_gy: float | None, maximum_gy: float | None) -> str:
+    """Return what grid interpolation may change of Mean and Max; a dash where nobody knows.
+
+    >>> grid_text(0.124, 0.4), grid_text(0.00001, 0.0), grid_text(None, None)
+    ('+0.12 / ±0.40', '≈ 0 / ±0.00', '—')
+    """
+    if mean_gy is None or maximum_gy is None:
+        return DASH
+    mean = "≈ 0" if abs(mean_gy) < 0.5 * 10**-SHOWN_DECIMALS else _signed(number_text(mean_gy))
+    return f"{mean} / ±{maximum_gy:.{SHOWN_DECIMALS}f}"
 
 
 def _signed(text: str) -> str:

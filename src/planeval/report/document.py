@@ -20,6 +20,7 @@ from planeval.report.cells import (
     status_cell,
     value_cell,
 )
+from planeval.report.levels import LevelLine, level_line
 from planeval.report.wording import GROUP_WORDS, KIND_WORDS
 
 _ORGAN = re.compile(r"(?<=\S) ?- ?")
@@ -76,6 +77,7 @@ class Line:
     source: str = ""
     companions: tuple[CompanionLine, ...] = ()
     notes: tuple[str, ...] = ()
+    levels: LevelLine | None = None
     is_counted: bool = True
     is_unverified: bool = False
     last: bool = False
@@ -227,6 +229,7 @@ def _row_line(row: Row, depth: int) -> Line:
             if row.value.is_defined or each.value.is_defined
         ),
         notes=tuple(filter(None, (*row.value.notes, row.outside_text, *row.notes))),
+        levels=level_line(row),
         is_counted=row.is_counted,
         outside=row.outside_text,
     )

@@ -19,12 +19,13 @@ from planeval.report.blocks import (
     Signatures,
     Table,
 )
-from planeval.report.cells import DASH, value_cell
+from planeval.report.cells import DASH, grid_text, value_cell
 from planeval.report.checks import check_blocks
 from planeval.report.document import information_matrices
 from planeval.report.target_blocks import target_blocks
 from planeval.report.text import date_text, prose, visible
 from planeval.report.wording import (
+    GRID_LEGEND,
     ORIGIN_WORDS,
     PURPOSE_WORDS,
     SEVERITY_ORDER,
@@ -93,6 +94,7 @@ def _structures(record: EvaluationRecord, say: Words) -> Iterator[Block]:
         Column(say("Structure"), 2.0),
         Column(say("Type"), 1.0),
         *(Column(say(text), 1.0, True) for text in numbers),
+        Column(say("Grid, Gy"), 1.2, True),
         Column(say("Used as, notes"), 2.4),
     )
     rows = []
@@ -103,9 +105,11 @@ def _structures(record: EvaluationRecord, say: Words) -> Iterator[Block]:
         values = [
             Cell(value_cell(each).text) for each in (row.volume, row.minimum, row.mean, row.maximum)
         ]
-        cells = (Cell(_name(row.name), strong=True), Cell(_name(row.type)), *values)
+        grid = Cell(grid_text(row.grid_mean_gy, row.grid_maximum_gy))
+        cells = (Cell(_name(row.name), strong=True), Cell(_name(row.type)), *values, grid)
         rows.append(Row((*cells, Cell("; ".join(visible(note) for note in notes)))))
     yield Table(columns, tuple(rows))
+    yield Paragraph(say(GRID_LEGEND), "muted")
 
 
 def _points(record: EvaluationRecord, say: Words) -> Iterator[Block]:

@@ -38,6 +38,7 @@ from planeval.report.text import visible
 from planeval.report.viewer import Viewer, viewer_data, viewer_of
 from planeval.report.wording import (
     DISCLAIMER,
+    GRID_LEGEND,
     SEVERITY_ORDER,
     VERDICT_WORDS,
     method_sentences,
@@ -146,6 +147,7 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
         "agreement_summary": agreement_summary(record),
         "agreement_heads": HEADS,
         "agreement_legend": LEGEND,
+        "grid_legend": GRID_LEGEND,
         "agreement_rules": agreement_rules(record),
         "checks": check_lines(record),
         "check_summary": check_summary(record),

@@ -35,6 +35,7 @@ _CHINESE: Mapping[str, str] = {
     "Not applicable": "不适用",
     "Not judged": "不评判",
     "near limit": "接近限值",
+    "Levels of the table": "表中各处方剂量",
     "UNVERIFIED limit": "未核实的限值",
     "FAIL": "未通过",
     "PASS": "通过",
@@ -79,6 +80,11 @@ _CHINESE: Mapping[str, str] = {
     "Volume, cc": "体积 (cc)",
     "Min, Gy": "最小 (Gy)",
     "Mean, Gy": "平均 (Gy)",
+    "Grid, Gy": "网格插值 (Gy)",
+    "Grid: what the linear interpolation of the dose grid may change of Mean and of Max, an estimate "
+    "apart from every band.": (
+        "网格插值：剂量网格的线性插值对平均值和最大值可能造成的变化，为估计值，不计入任何误差带。"
+    ),
     "Max, Gy": "最大 (Gy)",
     "Used as, notes": "用途与备注",
     "Points": "参考点",

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from planeval.errors import ReportError
 from planeval.model.rows import RowKind
-from planeval.report.cells import number_text, status_cell, value_cell
+from planeval.report.cells import grid_text, number_text, status_cell, value_cell
 from planeval.report.colours import ink
 from planeval.report.labels import labels
 from planeval.report.status import STATUS_WORDS
@@ -122,6 +122,7 @@ def _environment(language: str) -> Environment:
     environment.filters |= {
         "cell": value_cell,
         "date": date_text,
+        "grid_error": lambda row: grid_text(row.grid_mean_gy, row.grid_maximum_gy),
         "ink": ink,
         "lines": lambda text: Markup(escape(text)),
         "kind": lambda kind: KIND_WORDS[RowKind(kind)],

@@ -136,7 +136,7 @@ class _Front:
         yield Row((Cell(_name(section.organ), strong=True, span=7),), "head")
         for line in section.lines:
             yield self._line(line)
-            notes = [line.status.reason, *(self._beside(line)), *line.notes]
+            notes = [line.status.reason, *self._beside(line), *line.notes, *_levels(line)]
             for note in notes:
                 if note:
                     yield Row((Cell(prose(note), span=7),), "beside")
@@ -235,6 +235,14 @@ def _value(cell: ValueCell | None) -> Cell:
     if cell is None:
         return Cell(DASH)
     return Cell(str(cell), (cell.band,) if cell.band else (), strong=bool(cell.data))
+
+
+def _levels(line: Line) -> Iterator[str]:
+    """Yield what the table of a row says of other prescriptions."""
+    if line.levels is not None:
+        yield f"{line.levels.answer} {line.levels.basis}"
+        if line.levels.tried:
+            yield "; ".join(line.levels.tried)
 
 
 def _margin(text: str) -> Cell:

@@ -9,6 +9,7 @@ from planeval.model import Status, Verdict
 from planeval.model.robustness import (
     RobustnessRecord,
     RobustRow,
+    ScenarioRow,
     ScenarioSet,
     SetupErrors,
     Vector,
@@ -22,6 +23,7 @@ from planeval.report.cells import (
     status_cell,
     value_cell,
 )
+from planeval.report.text import visible
 from planeval.report.wording import GROUP_WORDS, VERDICT_WORDS
 
 __all__ = ["RobustLine", "SetView", "Strip", "set_views", "shift_text"]
@@ -88,10 +90,10 @@ class SetView:
 
 def set_views(record: RobustnessRecord) -> tuple[SetView, ...]:
     """Return every set of scenarios in words and cells."""
-    return tuple(_view(each) for each in record.sets)
+    return tuple(_view(each, record.deliveries) for each in record.sets)
 
 
-def _view(scenarios: ScenarioSet) -> SetView:
+def _view(scenarios: ScenarioSet, deliveries: Sequence[str]) -> SetView:
     shifts = {each.name: each.mean_mm for each in scenarios.scenarios}
     is_sample = isinstance(scenarios.setup, SetupErrors)
     count = len(scenarios.scenarios)
@@ -103,7 +105,7 @@ def _view(scenarios: ScenarioSet) -> SetView:
         rows=tuple(_line(row, shifts, is_sample=is_sample) for row in scenarios.rows),
         targets=tuple(_line(row, shifts, is_sample=is_sample) for row in scenarios.targets),
         scenarios=tuple(
-            (each.name, shift_text(each.mean_mm), VERDICT_WORDS[each.verdict].word)
+            (each.name, _shifts_text(each, deliveries), VERDICT_WORDS[each.verdict].word)
             for each in scenarios.scenarios
         ),
     )
@@ -145,6 +147,15 @@ def shift_text(mm: Vector) -> str:
         if abs(value) >= 0.05
     ]
     return f"{', '.join(sides)} mm" if sides else "no shift"
+
+
+def _shifts_text(scenario: ScenarioRow, deliveries: Sequence[str]) -> str:
+    """Return the mean shift of a scenario, and that of each part of a sum where they differ."""
+    text = shift_text(scenario.mean_mm)
+    if len(set(scenario.deliveries_mm)) < 2:
+        return text
+    parts = zip(deliveries, scenario.deliveries_mm, strict=True)
+    return f"{text} ({'; '.join(f'{visible(name)}: {shift_text(mm)}' for name, mm in parts)})"
 
 
 def _summary(scenarios: ScenarioSet) -> str:

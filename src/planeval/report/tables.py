@@ -17,6 +17,7 @@ from planeval.model.record import EvaluationRecord
 from planeval.model.rows import Margin, Row, RowGroup
 from planeval.model.targets import TargetRow
 from planeval.report.cells import plain_number
+from planeval.report.levels import LEVEL_METRIC, LEVEL_NOTE
 from planeval.report.text import csv_text
 
 __all__ = [
@@ -227,6 +228,19 @@ def _row_lines(row: Row, group_id: str) -> Iterator[dict[str, str]]:
             **_value(companion.value),
             "beside": csv_text(row.metric),
             "notes": csv_text(companion.note),
+        }
+    if row.level_choice is not None:
+        level = row.level_choice.level
+        yield {
+            "row_id": csv_text(row.id),
+            "group_id": csv_text(group_id),
+            "kind": row.kind.value,
+            **where,
+            "metric": LEVEL_METRIC,
+            **_value(level),
+            "beside": csv_text(row.metric),
+            "rx_gy": plain_number(row.level_choice.from_gy),
+            "notes": csv_text(" | ".join((LEVEL_NOTE, *level.notes))),
         }
 
 

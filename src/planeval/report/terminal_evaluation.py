@@ -17,6 +17,7 @@ from planeval.model.margins import MarginRow
 from planeval.model.record import EvaluationRecord
 from planeval.report.cells import DASH, StatusCell, ValueCell, status_cell
 from planeval.report.document import Line, constraint_sections, summary_text, unjudged_by_reason
+from planeval.report.levels import level_lines
 from planeval.report.margins import axis_cells, sentence
 from planeval.report.targets import TargetTable, target_tables
 from planeval.report.terminal import LONGEST_NAME, STYLES, marked_line, name_text
@@ -47,7 +48,7 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
     if record.attention:
         parts += [Text(), Text("Needs attention", style="bold")]
         parts += [marked_line(line.severity, line.text) for line in record.attention]
-    parts += [Text(), _Constraints(record)]
+    parts += [Text(), _Constraints(record), *_levels(record)]
     if record.margins:
         parts += [Text(), Text("Margins between targets", style="bold")]
         parts += [each for row in record.margins for each in _margin(row)]
@@ -66,6 +67,15 @@ def evaluation_table(record: EvaluationRecord) -> RenderableType:
         ]
     parts.append(Text(DISCLAIMER, style="dim"))
     return Group(*parts)
+
+
+def _levels(record: EvaluationRecord) -> Iterator[RenderableType]:
+    """Yield what tables that choose a prescription say, below the constraints."""
+    for structure, line in level_lines(record):
+        yield Text.assemble((f"{visible(structure, LONGEST_NAME)}: ", "bold"), visible(line.answer))
+        for each in line.tried:
+            yield Text(f"  {visible(each)}", style="dim")
+        yield Text(visible(line.basis), style="dim")
 
 
 def _targets(targets: TargetTable) -> RenderableType:

@@ -12,6 +12,7 @@ from planeval.report.status import StatusWord
 __all__ = [
     "CHANGE_WORDS",
     "DISCLAIMER",
+    "GRID_LEGEND",
     "GROUP_WORDS",
     "KIND_WORDS",
     "ORIGIN_WORDS",
@@ -78,6 +79,11 @@ ORIGIN_WORDS: dict[str, str] = {
 
 PURPOSE_WORDS: dict[str, str] = {"disease": "disease set", "organs": "organ table"}
 
+GRID_LEGEND = (
+    "Grid: what the linear interpolation of the dose grid may change of Mean and of Max, an estimate "
+    "apart from every band."
+)
+
 UNVERIFIED_WORD = "UNVERIFIED limit"
 
 KIND_WORDS: dict[RowKind, str] = {
@@ -127,6 +133,10 @@ def method_sentences(method: Method) -> tuple[str, ...]:
         "The band beside a value covers what every cell holds at least and at most, the end planes "
         "from no cap to one full plane spacing, and an estimate of what may lie between the planes. "
         "Contouring, the dose calculation and the interpolation of its grid are not in it.",
+        "What the linear interpolation of the dose grid may change is estimated apart, per structure: "
+        "from second differences of neighbouring voxels, a twelfth of their sum on average for Mean, "
+        "an eighth of their absolute sum at the hottest point for Max. Finer structure than the "
+        "voxels is not in it, and noise of the dose is.",
         "Limits are compared with the unrounded best estimate; < and ≤ stay distinct. Near limit "
         "means that the outcome changes within the band.",
         "BED and EQD2 of the prescription use the linear-quadratic model with the alpha/beta "

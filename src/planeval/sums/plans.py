@@ -190,6 +190,7 @@ def _together(
         prescriptions=_prescriptions(cases, structures),
         points=tuple(points.values()),
         tps_dvhs=(),
+        tps_unread=(),
         headers=(),
         sources=_unique_sources(cases),
         findings=tuple(dict.fromkeys(each for case in cases for each in case.findings)),
