@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from planeval import side_by_side
 from planeval.errors import DataError
+
+ROOT = Path(__file__).parents[1]
 
 FORKED = """
 import os
@@ -109,3 +112,66 @@ def test_a_killed_process_loses_nothing():
         "print(*side_by_side.in_processes(work, [1, 2, 3]))\n"
     )
     assert printed == ["2", "3", "4"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_a_system_without_semaphores_does_it_here(monkeypatch):
+    """Small containers have no /dev/shm: then there are no workers, and the same results."""
+
+    def none(*_arguments):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("planeval.side_by_side.cores", lambda: 2)
+    monkeypatch.setattr("planeval.side_by_side._may_fork", lambda: True)
+    monkeypatch.setattr("planeval.side_by_side.futures.ProcessPoolExecutor", none)
+    assert side_by_side.in_processes(lambda n: n + os.getpid(), [1, 2]) == [
+        1 + os.getpid(),
+        2 + os.getpid(),
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_what_has_begun_goes_on_beside_the_caller():
+    """The result is waited for where it is asked for."""
+    printed = run_alone(
+        "here = os.getpid()\n"
+        "def work(n):\n"
+        "    return os.getpid() != here, n\n"
+        "with side_by_side.begun(work, 'ab') as results:\n"
+        "    before = os.getpid() == here\n"
+        "    found = results()\n"
+        "print(before, *[elsewhere for elsewhere, _ in found], *[n for _, n in found])\n"
+    )
+    assert printed == ["True", "True", "True", "a", "b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_a_worker_takes_one_core():
+    """Those beside it have the rest of the machine."""
+    script = (
+        "import os\n"
+        "os.environ.pop('OMP_NUM_THREADS', None)\n"
+        "os.cpu_count = lambda: 8\n"
+        "from planeval import side_by_side\n"
+        "print(side_by_side.cores(), *side_by_side.in_processes(lambda _n: side_by_side.cores(), 'ab'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["2", "1", "1"], done.stderr
+
+
+@pytest.mark.slow
+def test_an_evaluation_says_the_same_on_one_core_and_on_two(tmp_path):
+    """Audits and DVHs in processes of their own: evaluation.json is the same, byte for byte."""
+    written = []
+    for cores in ("1", "2"):
+        out = tmp_path / cores
+        done = subprocess.run(
+            [sys.executable, "-m", "planeval.cli", "evaluate", "test_data/hepatic-pvtt",
+             "--protocol", "hcc-zhai2025", "--out", str(out)],
+            env=os.environ | {"OMP_NUM_THREADS": cores}, cwd=ROOT, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, 1, 3), done.stderr
+        written.append((out / "evaluation.json").read_bytes())
+    assert written[0] == written[1]

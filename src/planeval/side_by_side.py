@@ -56,16 +56,10 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
     Items and ``work`` may be anything; results and errors must pickle. Give the longest items first.
     What ``work`` remembers is lost with its process.
     """
-    if cores() == 1 or len(items) < 2 or not _may_fork():
+    if len(items) < 2 or cores() == 1 or not _may_fork():
         return in_threads(work, items)
-    _inherited.append((work, items))
-    try:
-        with _workers(cores()) as pool:
-            return list(pool.map(_inherited_work, range(len(items))))
-    except futures.process.BrokenProcessPool:  # a worker was killed, as for lack of memory
-        return [work(item) for item in items]
-    finally:
-        _inherited.pop()
+    with begun(work, items) as results:
+        return results()
 
 
 @contextmanager
@@ -74,17 +68,14 @@ def begun(
 ) -> Iterator[Callable[[], list[Result]]]:
     """Begin work in processes of their own, and give what waits for the results (or raises an error).
 
-    Results must pickle. Where there is one core, or no fork, the work is done when it is asked for.
+    Results must pickle. Where there is one core, or no fork, the work is done when it is asked for;
+    so is all of it where a worker was killed, as for lack of memory.
     """
-    if not items or cores() == 1 or not _may_fork():
+    started = _started(work, items) if items and cores() > 1 and _may_fork() else None
+    if started is None:
         yield lambda: [work(item) for item in items]
         return
-    _inherited.append((work, items))
-    try:
-        pool = _workers(min(cores(), len(items)))
-        begun_ones = [pool.submit(_inherited_work, number) for number in range(len(items))]
-    finally:
-        _inherited.pop()
+    pool, begun_ones = started
 
     def results() -> list[Result]:
         try:
@@ -96,10 +87,22 @@ def begun(
         yield results
 
 
-def _workers(count: int) -> futures.ProcessPoolExecutor:
-    return futures.ProcessPoolExecutor(
-        count, multiprocessing.get_context("fork"), _leave_interrupts_to_the_parent
-    )
+def _started(
+    work: Callable[[Item], Result], items: Sequence[Item]
+) -> tuple[futures.ProcessPoolExecutor, list[futures.Future[Result]]] | None:
+    """Start workers on all items; None where the system has no semaphores or no room for them."""
+    _inherited.append((work, items))
+    try:
+        pool = futures.ProcessPoolExecutor(
+            min(cores(), len(items)),
+            multiprocessing.get_context("fork"),
+            _leave_interrupts_to_the_parent,
+        )
+        return pool, [pool.submit(_inherited_work, number) for number in range(len(items))]
+    except (OSError, ImportError, NotImplementedError):
+        return None
+    finally:
+        _inherited.pop()
 
 
 def _may_fork() -> bool:
