@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 SHARED = "no data beside the checkout"
 
 
-def main(report: str) -> int:
+def main(*reports: str) -> int:
     """Print what was skipped; 1 if any of it had no leave."""
     skipped = [
         (f"{case.get('classname')}.{case.get('name')}", skip.get("message") or "")
+        for report in reports
         for case in ElementTree.parse(report).iter("testcase")
         for skip in case.iter("skipped")
     ]
@@ -22,4 +23,4 @@ def main(report: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

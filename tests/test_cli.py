@@ -212,6 +212,7 @@ def test_an_output_that_cannot_be_written_is_named(export, tmp_path, capsys):
     assert "cannot write into" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_only_applicable_protocol_is_taken(capsys):
     """Without --protocol, 55 Gy in 25 fractions gets the conventional set, and stderr says why."""
     assert main(["evaluate", str(TEST_DATA / "hepatic-pvtt"), "--json"]) == 0
@@ -220,6 +221,7 @@ def test_the_only_applicable_protocol_is_taken(capsys):
     assert json.loads(shown.out)["protocol"]["id"] == "hcc-zhai2025"
 
 
+@pytest.mark.slow
 def test_the_demo_writes_case_and_report(tmp_path):
     """`planeval demo` needs nothing but the installation."""
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0

@@ -54,6 +54,7 @@ def test_the_shipped_targets_are_met(written):
     assert "target-name-taken" in {each["code"] for each in record["findings"]}
 
 
+@pytest.mark.slow
 def test_evaluated_beside_the_originals(written):
     """The file with both, with plan and dose: one evaluation knows the drawn and the new PTV."""
     case = pe.load(

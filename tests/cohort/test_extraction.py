@@ -114,6 +114,7 @@ def test_same_input_same_bytes(run, export, tmp_path):
     assert str(tmp_path).encode() not in text
 
 
+@pytest.mark.slow
 def test_resume_works_on_what_changed_only(run, export, protocol, tmp_path):
     """Nothing changed: nothing done. A touched file: read, not evaluated. Changed: evaluated."""
     before = contents(run().out)

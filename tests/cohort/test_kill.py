@@ -47,6 +47,7 @@ def killed_once(cohort, protocol, out, seconds):
         return len(store.known())
 
 
+@pytest.mark.slow
 def test_kill_and_resume(cohort, protocol, executor, tmp_path):
     """One kill while plans are at work; the slow test has more."""
     options = {"protocol": protocol, "executor": executor, "jobs": 2, "wide": True}
@@ -81,6 +82,7 @@ def test_kill_and_resume_many_times(cohort, protocol, executor, tmp_path):
     assert len(seen) > 1, "no kill hit the work itself"
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_plans_at_work(cohort, protocol, executor, tmp_path):
     """Exit code 130, no tables, and a store that --resume completes."""
     out = tmp_path / "out"

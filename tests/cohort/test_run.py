@@ -36,6 +36,7 @@ def jobs(tmp_path, protocol, monkeypatch):
     close_children()
 
 
+@pytest.mark.slow
 def test_failures_are_results_and_the_next_plan_goes_on(jobs, tmp_path, monkeypatch):
     """Crash, defect, memory and time each have a code; one child serves the plans between."""
     marker = tmp_path / "grandchild"

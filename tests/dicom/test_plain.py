@@ -97,6 +97,7 @@ def test_elements_are_those_of_pydicom(tmp_path, syntax, edit):
         assert_same(plain, pydicom.dcmread(tmp_path / name))
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not DATA.is_dir(), reason="no data beside the checkout")
 def test_real_files_are_read_alike():
