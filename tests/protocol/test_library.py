@@ -10,7 +10,7 @@ from tests.protocol.fakes import HEAD
 from planeval.errors import ProtocolError, ProtocolSyntax
 from planeval.model.rows import RowKind
 from planeval.protocol import library
-from planeval.protocol.reading import MAX_BYTES, parse_protocol
+from planeval.protocol.reading import LIMITS, parse_protocol
 from planeval.protocol.rules import rows_of
 from planeval.protocol.schema import json_schema
 
@@ -133,6 +133,6 @@ def test_a_missing_file_is_named_without_its_folder(tmp_path: Path):
 def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path):
     """A DICOM file given by mistake is refused by size."""
     path = tmp_path / "big.yaml"
-    path.write_bytes(b"#" * (MAX_BYTES + 10))
+    path.write_bytes(b"#" * (LIMITS.largest_bytes + 10))
     with pytest.raises(ProtocolSyntax, match=r"big\.yaml: more than"):
         library.load(path)

@@ -269,7 +269,7 @@ def test_many_faults_are_cut():
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"x" * (reading.MAX_BYTES + 1), "a protocol has at most"),
+        (b"x" * (reading.LIMITS.largest_bytes + 1), "a protocol has at most"),
         (b"id: \xff\xfe", "byte 4 is not UTF-8"),
         (b"[" * 2000, "nested deeper than 20 levels"),
         (b"a: " + b"{b: " * 25 + b"1" + b"}" * 25, "nested deeper"),

@@ -9,23 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, Event
+from ruamel.yaml.events import (
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    NodeEvent,
+)
 
 from planeval.errors import ProtocolSyntax
 
-__all__ = ["MAX_BYTES", "Document", "Path", "read_document"]
+__all__ = ["Document", "Limits", "Path", "plain", "read_document"]
 
-MAX_BYTES = 100_000
-MAX_DEPTH = 12
-MAX_EVENTS = 10_000
+
+class Limits(NamedTuple):
+    """What a file written by hand never exceeds, and what it is called."""
+
+    what: str
+    largest_bytes: int
+    depth: int
+    entries: int
+
 
 _SHOWN_FAULTS = 20
+_UNQUOTED = re.compile(r":\s*[<>]=?\s*[0-9]")
 
 Path = tuple[str | int, ...]
 """Where something stands in a document: keys and list positions."""
@@ -38,6 +52,7 @@ _EXPECTED = {
     "tuple_type": "expected a list in [ ]",
     "dict_type": "expected a mapping of keys",
     "model_type": "expected a mapping of keys",
+    "model_attributes_type": "expected a mapping of keys",
     "missing": "this key is needed and absent",
     "too_short": "expected at least 1 item",
 }
@@ -46,9 +61,10 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """A document's plain data; sequences are tuples. ``name`` is the file's base name."""
+    """A document's text and plain data; sequences are tuples. ``name`` is the file's base name."""
 
     name: str
+    text: str
     data: dict[str, Any]
     _tree: CommentedMap
 
@@ -62,9 +78,19 @@ class Document:
             shown.append(f"and {len(lines) - _SHOWN_FAULTS} more")
         return ProtocolSyntax("\n".join(shown))
 
-    def report_validation(self, errors: Iterable[Mapping[str, Any]]) -> ProtocolSyntax:
-        """Make one error of the errors of a pydantic ValidationError."""
-        return self.report((_place(error), _message(error)) for error in errors)
+    def report_validation(
+        self, errors: Iterable[Mapping[str, Any]], tags: Sequence[str] = ()
+    ) -> ProtocolSyntax:
+        """Make one error of the errors of a pydantic ValidationError.
+
+        ``tags`` are names of alternatives that pydantic puts into a path and the file has not.
+        """
+        # a list whose items are all at fault is also reported as too short: that is no news
+        return self.report(
+            (_place(error, tags), _message(error))
+            for error in errors
+            if not (error["type"] == "too_short" and error["input"])
+        )
 
     def _line(self, path: Path) -> int:
         """Return the line of the deepest part of a path that is there, counted from 1."""
@@ -81,70 +107,104 @@ class Document:
         return int(line) + 1
 
 
-def read_document(content: bytes, name: str) -> Document:
+def read_document(content: bytes, name: str, limits: Limits) -> Document:
     """Read the bytes of a file called ``name``.
 
     Raises :class:`~planeval.errors.ProtocolSyntax` with the line where it is not readable YAML, or
     not a single mapping without anchors, tags and excess.
     """
-    if len(content) > MAX_BYTES:
-        raise ProtocolSyntax(f"{name}: more than {MAX_BYTES} bytes; this is no such file")
+    if len(content) > limits.largest_bytes:
+        raise ProtocolSyntax(
+            f"{name}: {len(content)} bytes; {limits.what} has at most {limits.largest_bytes}"
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProtocolSyntax(f"{name}: byte {error.start} is not UTF-8; save it as UTF-8") from None
-    reader = YAML(typ="rt", pure=True)
     try:
-        _check_events(reader.parse(text), name)
-        tree = YAML(typ="rt", pure=True).load(text)
+        _check_events(_reader().parse(text), name, limits)
+        tree = _reader().load(text)
     except DuplicateKeyError as error:
         key = re.search(r'duplicate key "(.*?)"', str(error.problem))
         which = f" '{key[1]}'" if key else ""
         raise ProtocolSyntax(f"{name}:{_marked(error)}: the key{which} is there twice") from None
     except MarkedYAMLError as error:
-        problem = error.problem or error.context
-        raise ProtocolSyntax(f"{name}:{_marked(error)}: this is not YAML: {problem}") from None
+        raise ProtocolSyntax(_yaml_fault(error, text, name)) from None
     except (YAMLError, ValueError) as error:
         raise ProtocolSyntax(f"{name}: this is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, CommentedMap):
         raise ProtocolSyntax(f"{name}:1: expected a mapping that begins with 'schema:'")
-    return Document(name, _plain(tree), tree)
+    return Document(name, text, plain(tree), tree)
 
 
-def _check_events(events: Iterable[Event], name: str) -> None:
+def _reader() -> YAML:
+    """Return a reader of YAML 1.2 that keeps line numbers."""
+    return YAML(typ="rt", pure=True)
+
+
+def _check_events(events: Iterable[Event], name: str, limits: Limits) -> None:
+    """Refuse, before anything is built, what could grow or run: depth, size, aliases, tags."""
     depth = documents = 0
     for count, event in enumerate(events):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         documents += isinstance(event, DocumentStartEvent)
-        problem = ""
-        if getattr(event, "anchor", None) is not None:
-            problem = "anchors and aliases ('&', '*') are not read; write the value out"
-        elif getattr(event, "tag", None) is not None:
-            problem = "tags are not read; remove the '!'"
-        elif depth > MAX_DEPTH or count > MAX_EVENTS:
-            problem = "nested too deeply or too long"
+        problem = _event_fault(event)
+        if depth > limits.depth:
+            problem = f"nested deeper than {limits.depth} levels"
+        elif count > limits.entries:
+            problem = f"more than {limits.entries} entries"
         elif documents > 1:
             problem = "one document a file; remove the '---'"
         if problem:
             raise ProtocolSyntax(f"{name}:{event.start_mark.line + 1}: {problem}")
 
 
+def _event_fault(event: Event) -> str:
+    """Return what is wrong with one event, empty where nothing is."""
+    if not isinstance(event, NodeEvent):
+        return ""
+    if event.anchor is not None:
+        return "anchors and aliases ('&', '*') are not read; write the value out"
+    if getattr(event, "tag", None) is not None:
+        return "tags are not read; remove the '!'"
+    return ""
+
+
+def _yaml_fault(error: MarkedYAMLError, text: str, name: str) -> str:
+    """Return the message for broken YAML; the usual cause is a comparison without quotes."""
+    line = _marked(error)
+    lines = text.splitlines()
+    for number in (line, line - 1):
+        if 0 < number <= len(lines) and _UNQUOTED.search(lines[number - 1]):
+            shown = lines[number - 1].strip()
+            return (
+                f'{name}:{number}: quote the comparison, as in per_protocol: ">= 300" '
+                f"(found: {shown})"
+            )
+    return f"{name}:{line}: this is not YAML: {error.problem or error.context}"
+
+
 def _marked(error: MarkedYAMLError) -> int:
+    """Return the line, counted from 1, that a YAML error points at."""
     mark = error.problem_mark or error.context_mark
     return mark.line + 1 if mark else 1
 
 
-def _plain(node: Any) -> Any:
-    """Return dictionaries, tuples and plain scalars."""
+def plain(node: Any) -> Any:
+    """Return dictionaries, tuples and plain scalars; sequences are tuples, as the models keep."""
     match node:
         case Mapping():
-            return {_plain(key): _plain(value) for key, value in node.items()}
+            return {plain(key): plain(value) for key, value in node.items()}
         case str():
             return str(node)
         case Sequence():
-            return tuple(_plain(value) for value in node)
+            return tuple(plain(value) for value in node)
         case bool() | None:
             return node
+        case datetime():
+            return node.isoformat()
+        case date():
+            return date(node.year, node.month, node.day)
         case int():
             return int(node)
         case float():
@@ -153,8 +213,9 @@ def _plain(node: Any) -> Any:
             return node
 
 
-def _place(error: Mapping[str, Any]) -> Path:
-    path = tuple(part for part in error["loc"] if part != "[key]")
+def _place(error: Mapping[str, Any], tags: Sequence[str]) -> Path:
+    """Return the path of a fault in the document."""
+    path = tuple(part for part in error["loc"] if part not in tags and part != "[key]")
     return (*path, error["ctx"]["key"]) if error["type"] == "unknown_key" else path
 
 

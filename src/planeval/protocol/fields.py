@@ -1,12 +1,10 @@
-"""The parts that every model of the protocol file is made of: strict mappings and checked texts."""
+"""The parts that every model of the protocol file is made of: checked texts."""
 
 from __future__ import annotations
 
-import difflib
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field
 
 from planeval.errors import MetricSyntax
 from planeval.metrics import grammar
@@ -17,7 +15,6 @@ __all__ = [
     "Identifier",
     "MetricText",
     "Positive",
-    "Strict",
     "StructureName",
     "Text",
 ]
@@ -49,26 +46,3 @@ MetricText = Annotated[
     AfterValidator(_checked_metric),
 ]
 Positive = Annotated[float, Field(gt=0, le=1000)]
-
-
-class Strict(BaseModel):
-    """A mapping of known keys; an unknown one is an error with a suggestion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=False
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data if isinstance(data, dict) else ():
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key '{key}'; {hint}",
-                    {"key": str(key)[:80], "hint": hint},
-                )
-        return data

@@ -21,7 +21,7 @@ from typing import Any
 from planeval.errors import ProtocolError, ProtocolSyntax
 from planeval.protocol.compose import composed
 from planeval.protocol.reading import (
-    MAX_BYTES,
+    LIMITS,
     Protocol,
     compiled,
     from_compiled,
@@ -225,12 +225,14 @@ def _content(path: Path, shelf: _Shelf | None = None) -> bytes:
     """Read a protocol file, not more of it than a protocol may have."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+            content = stream.read(LIMITS.largest_bytes + 1)
     except OSError as error:
         known = f"; known protocols are {', '.join(shelf.ids())}" if shelf else ""
         raise ProtocolError(
             f"protocol file {path.name!r} cannot be read: {error.strerror}{known}"
         ) from None
-    if len(content) > MAX_BYTES:
-        raise ProtocolSyntax(f"{path.name}: more than {MAX_BYTES} bytes; this is no protocol")
+    if len(content) > LIMITS.largest_bytes:
+        raise ProtocolSyntax(
+            f"{path.name}: more than {LIMITS.largest_bytes} bytes; this is no protocol"
+        )
     return content

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from planeval.protocol.fields import ComparisonText, Strict, StructureName
+from planeval.files.strict import Strict
+from planeval.protocol.fields import ComparisonText, StructureName
 from planeval.protocol.judge import Tiers, parse_comparison
 
 __all__ = ["LimitLevel", "LimitTable", "check_tiers", "tiers_of"]

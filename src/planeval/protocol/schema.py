@@ -21,6 +21,7 @@ from pydantic import (
 
 from planeval.errors import ExpressionSyntax
 from planeval.expression import parse as parse_expression
+from planeval.files.strict import Strict
 from planeval.model import Outside
 from planeval.model.margins import MarginRule
 from planeval.model.rows import UNVERIFIED, RowKind
@@ -29,7 +30,6 @@ from planeval.protocol.fields import (
     Identifier,
     MetricText,
     Positive,
-    Strict,
     StructureName,
     Text,
 )

@@ -11,10 +11,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from planeval.errors import ProtocolError
-from planeval.files.documents import MAX_BYTES, read_document
+from planeval.files.documents import Limits, read_document
 from planeval.targets.schema import RuleFile
 
 __all__ = ["Rule", "available_rules", "load_rule"]
+
+LIMITS = Limits("a rule", largest_bytes=100_000, depth=12, entries=10_000)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +63,7 @@ def load_rule(id_or_path: str | Path) -> Rule:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(LIMITS.largest_bytes + 1)
     except OSError as error:
         raise ProtocolError(
             f"rule file {path.name!r} cannot be read: {error.strerror}; shipped rules are "
@@ -70,7 +72,7 @@ def _read(path: Path) -> bytes:
 
 
 def _parsed(content: bytes, name: str) -> Rule:
-    document = read_document(content, name)
+    document = read_document(content, name, LIMITS)
     try:
         file = RuleFile.model_validate(document.data)
     except ValidationError as error:

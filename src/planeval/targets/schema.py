@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
+
+from planeval.files.strict import Strict
 
 __all__ = ["InputSpec", "LengthSpec", "OutputSpec", "RuleFile", "StepSpec"]
 
@@ -17,30 +18,7 @@ Side = Literal["left", "right", "anterior", "posterior", "superior", "inferior"]
 Part = Annotated[int, Field(ge=0, le=255)]
 
 
-class _Strict(BaseModel):
-    """A mapping of known keys; an unknown one is an error with a suggestion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=False
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data if isinstance(data, dict) else ():
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key '{key}'; {hint}",
-                    {"key": str(key)[:80], "hint": hint},
-                )
-        return data
-
-
-class SourceSpec(_Strict):
+class SourceSpec(Strict):
     """Where the rule was read."""
 
     citation: Text
@@ -48,7 +26,7 @@ class SourceSpec(_Strict):
     section: str = ""
 
 
-class InputSpec(_Strict):
+class InputSpec(Strict):
     """A structure that the rule starts from.
 
     It is needed, unless it is ``optional`` or the user states the fact that ``unless`` names;
@@ -61,7 +39,7 @@ class InputSpec(_Strict):
     refusal: str = ""
 
 
-class LengthSpec(_Strict):
+class LengthSpec(Strict):
     """A length in mm: its default, the range of the source, and how loud the default is said."""
 
     mm: Millimetres
@@ -76,7 +54,7 @@ class LengthSpec(_Strict):
         return self
 
 
-class StepSpec(_Strict):
+class StepSpec(Strict):
     """One step: exactly one of unite, grow, along, cut_from.
 
     ``unite`` joins structures. ``grow`` adds a margin; with ``clip`` the user's crop and avoided
@@ -136,7 +114,7 @@ _MAY: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-class OutputSpec(_Strict):
+class OutputSpec(Strict):
     """A structure of the rule that is handed out, with its TG-263 name, type and colour."""
 
     make: Word
@@ -145,7 +123,7 @@ class OutputSpec(_Strict):
     colour: tuple[Part, Part, Part]
 
 
-class RuleFile(_Strict):
+class RuleFile(Strict):
     """A whole rule."""
 
     schema_: Literal["planeval.target-rule/1"] = Field(alias="schema")
