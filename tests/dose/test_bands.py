@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.oracles import sampled_doses
 from tests.phantoms import dose, dose_on_grid, linear, round_stack, sphere, structure
@@ -46,12 +46,25 @@ def truth(solid, field_dose, step_mm=0.35):
     return gy[order], np.cumsum(cc[order])
 
 
+def corner_doses(solid, field_dose):
+    """Doses at the corners of the slabs."""
+    points = [
+        np.column_stack([uv, np.full(len(uv), z)])
+        for slab in solid.stack.slabs("none", "prism")
+        if slab.readings & CapReading.CHOSEN
+        for uv in [shapely.get_coordinates(slab.area)]
+        for z in (slab.low_mm, slab.high_mm)
+    ]
+    return trilinear(field_dose.terms[0], np.concatenate(points))
+
+
 def inner_band(dvh, what):
     """The band of the cells alone, without the readings of the end caps."""
     return what(dvh._curves[CapReading.CHOSEN])
 
 
 @given(seed=st.integers(0, 10_000), noise=st.sampled_from([0.0, 0.3, 1.0]))
+@example(seed=1943, noise=0.0)
 @settings(max_examples=12, deadline=None)
 def test_bands_hold_the_dense_truth(seed, noise):
     """V, D, Min and Max of a dense sampling lie inside the bands of the cells."""
@@ -75,7 +88,10 @@ def test_bands_hold_the_dense_truth(seed, noise):
         assert low - sampling_gy <= found <= high + sampling_gy
     assert gy[0] <= float(dvh.max()) + 1e-5
     assert gy[-1] >= float(dvh.min()) - 1e-5
-    assert float(dvh.max()) - gy[0] < 2.5 * (0.2 + noise)
+    # the tips of the stars are thinner than the sampling: their corners are points of the solid too
+    at_corners = corner_doses(solid, field_dose)
+    assert at_corners.max() <= float(dvh.max()) + 1e-5
+    assert float(dvh.max()) - max(gy[0], at_corners.max()) < 2.5 * (0.01 + noise)
 
 
 def columns_above(corners, level, cuts):
