@@ -40,7 +40,7 @@ from planeval.dose.field import extent, position, rising
 from planeval.errors import GeometryError
 from planeval.model import Dose, DoseTerm
 
-__all__ = ["Shifts", "shifted_doses"]
+__all__ = ["Box", "Shifts", "shifted_doses"]
 
 Floats = NDArray[Any]
 Ints = NDArray[Any]

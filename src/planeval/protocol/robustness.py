@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
 from planeval import __version__
 from planeval.case import Case
 from planeval.dose.biology import deliveries
-from planeval.dose.shift import shifted_doses
+from planeval.dose.shift import Box, shifted_doses
 from planeval.errors import InconsistentCase
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import needs_prescription
@@ -60,6 +61,7 @@ from planeval.protocol.rules import group_of, metric_of
 from planeval.protocol.schema import Item, RowSpec
 from planeval.protocol.target_rows import target_prescription
 from planeval.protocol.verdict import verdict
+from planeval.side_by_side import in_processes
 from planeval.units import Unit
 
 __all__ = ["judge_scenarios"]
@@ -69,6 +71,9 @@ Setup = SetupErrors | Directions
 COVERAGE = tuple(grammar.parse(text) for text in ("D98%[Gy]", "D95%[Gy]", "V95%[%]", "V100%[%]"))
 COVERED_SHARE = 0.95
 """van Herk et al. 2000: a target is covered where its near-minimum is 95 % of the prescription."""
+
+SHARES = 4
+"""Scenarios are judged in so many shares, side by side."""
 
 ASSUMPTIONS = (
     "Static dose cloud: the dose stays in space and the anatomy moves rigidly within it. Rotation, "
@@ -126,12 +131,7 @@ def judge_scenarios(
     scenarios = [_scenarios(setup, case.dose) for setup in setups]
     sets = []
     for setup, some in zip(setups, scenarios, strict=True):
-        doses = shifted_doses(case.dose, [one.shifts_mm for one in some], box)
-        seen = []
-        for one, dose in zip(some, doses, strict=True):
-            moved = case.with_dose(dose)
-            moved.dvhs(solids)  # side by side; the rows then find them made
-            seen.append((one, bench.judge(moved, measurer.with_case(moved))))
+        seen = _judged(bench, measurer, case, solids, some, box)
         sets.append(_set(setup, planned, seen))
     options = [("map", f"{plan}={name}") for plan, name in sorted((mapping or {}).items())]
     options += [("child-pugh", child_pugh)] if child_pugh is not None else []
@@ -148,6 +148,41 @@ def judge_scenarios(
         provenance=provenance(case, protocol.sha256, __version__, options),
         deliveries=_delivery_names(case),
     )
+
+
+def _judged(
+    bench: _Bench,
+    measurer: Measurer,
+    case: Case,
+    solids: Sequence[Structure],
+    scenarios: Sequence[Scenario],
+    box: Box | None,
+) -> list[_Seen]:
+    """Judge a case in scenarios, in shares side by side.
+
+    The first scenario is judged before: what the structures cover, which all of them need, is then
+    known to every process. The shares are the same on any number of cores; results then differ by the
+    rounding of linear algebra alone.
+    """
+    dose = case.dose
+    if dose is None:
+        return []
+
+    def judged(share: Sequence[Scenario]) -> list[_Seen]:
+        seen = []
+        doses = shifted_doses(dose, [one.shifts_mm for one in share], box)
+        for one, shifted in zip(share, doses, strict=True):
+            moved = case.with_dose(shifted)
+            moved.dvhs(solids)  # the rows then find them made
+            seen.append((one, bench.judge(moved, measurer.with_case(moved))))
+        return seen
+
+    rest = scenarios[1:]
+    shares = [rest[n::SHARES] for n in range(min(SHARES, len(rest)))]
+    found = [judged(scenarios[:1]), *in_processes(judged, shares)]
+    # every share keeps its order: deal them out again
+    dealt = [one for turn in zip_longest(*found[1:]) for one in turn if one is not None]
+    return [*found[0], *dealt]
 
 
 def _delivery_names(case: Case) -> tuple[str, ...]:
