@@ -1,9 +1,11 @@
 """Independent work, side by side."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,40 @@ def test_a_worker_takes_one_core():
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["2", "1", "1"], done.stderr
+
+
+ENDLESS = """
+import os, sys, time
+from planeval import side_by_side
+
+side_by_side.cores = lambda: 2
+
+def work(n):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+side_by_side.in_processes(work, [1, 2])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_their_parent(how):
+    """However a program ends, nothing of it stays behind and nobody waits for its workers."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    workers = [int(parent.stdout.readline()) for _ in range(2)]
+    if how is signal.SIGINT:
+        os.killpg(parent.pid, how)  # as a terminal does
+    else:
+        parent.send_signal(how)
+    parent.communicate(timeout=20)
+    ends = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.slow

@@ -90,8 +90,10 @@ def begun(
         except futures.process.BrokenProcessPool:
             return [work(item) for item in items]
 
-    with pool:
+    try:
         yield results
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _started(
@@ -103,7 +105,7 @@ def _started(
         pool = futures.ProcessPoolExecutor(
             min(cores(), len(items)),
             multiprocessing.get_context("fork"),
-            _leave_interrupts_to_the_parent,
+            _become_worker,
         )
         return pool, [pool.submit(_inherited_work, number) for number in range(len(items))]
     except (OSError, ImportError, NotImplementedError):
@@ -122,5 +124,14 @@ def _inherited_work(number: int) -> Any:
     return work(items[number])
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _become_worker() -> None:
+    """Let an interrupt end this process without a word, and end with the parent, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
