@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
@@ -102,12 +103,15 @@ def _started(
     """Start workers on all items; None where the system has no semaphores or no room for them."""
     _inherited.append((work, items))
     try:
-        pool = futures.ProcessPoolExecutor(
-            min(cores(), len(items)),
-            multiprocessing.get_context("fork"),
-            _become_worker,
-        )
-        return pool, [pool.submit(_inherited_work, number) for number in range(len(items))]
+        with warnings.catch_warnings():
+            # Python 3.12 counts the threads of linear algebra, which itself makes forking safe for them
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pool = futures.ProcessPoolExecutor(
+                min(cores(), len(items)),
+                multiprocessing.get_context("fork"),
+                _become_worker,
+            )
+            return pool, [pool.submit(_inherited_work, number) for number in range(len(items))]
     except (OSError, ImportError, NotImplementedError):
         return None
     finally:
