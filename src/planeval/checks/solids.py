@@ -16,7 +16,7 @@ from planeval.geometry.booleans import combine
 from planeval.geometry.grid import Grid, usual_step
 from planeval.geometry.outlines import slice_heights
 from planeval.geometry.parts import part_volumes_cc
-from planeval.geometry.stack import volume_cc
+from planeval.geometry.stack import CapReading, volume_cc
 from planeval.metrics.recognition import is_target
 from planeval.model import Finding, Structure
 
@@ -40,6 +40,8 @@ LEAST_PART_CC = 0.005
 """Smaller parts are rounding of contours, not something drawn."""
 STRAY_SHARE, STRAY_CC = 0.01, 0.1
 """A part of a target below both is more likely a forgotten contour than a lesion."""
+
+SAME_MM = 1e-6
 
 OFF_SLICE_SHARE = 0.25
 """A contour plane farther from every slice than this share of their spacing is between slices."""
@@ -73,6 +75,8 @@ def _outside_cc(solid: Structure, body: Structure) -> float | None:
     """Return the volume outside the body, None where the planes are not parallel."""
     method = solid.method
     try:
+        if solid.stack.frame.is_same(body.stack.frame) and _is_covered(solid, body):
+            return 0.0  # as most organs: what is left of them need not be made
         rest = combine(
             solid.stack,
             body.stack,
@@ -83,6 +87,27 @@ def _outside_cc(solid: Structure, body: Structure) -> float | None:
     except GeometryError:
         return None
     return volume_cc(rest)
+
+
+def _is_covered(solid: Structure, body: Structure) -> bool:
+    """Whether slabs of the body cover every slab of a solid over all of its height."""
+    inner, outer = (
+        [slab for slab in each.stack.slabs(solid.method.caps, solid.method.between)
+         if slab.readings & CapReading.CHOSEN]
+        for each in (solid, body)
+    )  # fmt: skip
+    low, high = (np.array([getattr(s, end) for s in outer]) for end in ("low_mm", "high_mm"))
+    shapely.prepare([slab.area for slab in outer])
+    for slab in inner:
+        beside = np.flatnonzero((low < slab.high_mm) & (high > slab.low_mm)).tolist()
+        height = sum(
+            min(outer[n].high_mm, slab.high_mm) - max(outer[n].low_mm, slab.low_mm) for n in beside
+        )
+        if height < slab.high_mm - slab.low_mm - SAME_MM:
+            return False
+        if not all(outer[n].area.covers(slab.area) for n in beside):
+            return False
+    return True
 
 
 def parts(subject: Subject) -> Seen | str:
