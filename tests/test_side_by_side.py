@@ -170,7 +170,7 @@ from planeval import side_by_side
 side_by_side.cores = lambda: 2
 
 def work(n):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(60)
 
 side_by_side.in_processes(work, [1, 2])

@@ -17,7 +17,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["begun", "cores", "in_processes", "in_threads"]
 
@@ -83,25 +84,35 @@ def begun(
     if started is None:
         yield lambda: [work(item) for item in items]
         return
-    pool, begun_ones = started
 
     def results() -> list[Result]:
         try:
-            return [one.result() for one in begun_ones]
+            return [one.result() for one in started.results]
         except futures.process.BrokenProcessPool:
             return [work(item) for item in items]
 
     try:
         yield results
+    except BaseException:
+        for worker in started.workers:
+            worker.terminate()
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        started.pool.shutdown(cancel_futures=True)
 
 
-def _started(
-    work: Callable[[Item], Result], items: Sequence[Item]
-) -> tuple[futures.ProcessPoolExecutor, list[futures.Future[Result]]] | None:
+class _Started(NamedTuple):
+    """A pool, its processes, and what they are to bring."""
+
+    pool: futures.ProcessPoolExecutor
+    workers: list[BaseProcess]
+    results: list[futures.Future[Any]]
+
+
+def _started(work: Callable[[Item], Result], items: Sequence[Item]) -> _Started | None:
     """Start workers on all items; None where the system has no semaphores or no room for them."""
     _inherited.append((work, items))
+    others = set(multiprocessing.active_children())
     try:
         with warnings.catch_warnings():
             # Python 3.12 counts the threads of linear algebra, which itself makes forking safe for them
@@ -111,7 +122,9 @@ def _started(
                 multiprocessing.get_context("fork"),
                 _become_worker,
             )
-            return pool, [pool.submit(_inherited_work, number) for number in range(len(items))]
+            results = [pool.submit(_inherited_work, number) for number in range(len(items))]
+            workers = [each for each in multiprocessing.active_children() if each not in others]
+            return _Started(pool, workers, results)
     except (OSError, ImportError, NotImplementedError):
         return None
     finally:
@@ -129,8 +142,8 @@ def _inherited_work(number: int) -> Any:
 
 
 def _become_worker() -> None:
-    """Let an interrupt end this process without a word, and end with the parent, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Leave interrupts to the parent, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
