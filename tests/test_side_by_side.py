@@ -133,6 +133,23 @@ def test_a_system_without_semaphores_does_it_here(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_a_worker_killed_before_all_was_handed_out_loses_nothing(monkeypatch):
+    """Then the pool refuses what is still to come: everything is done here."""
+
+    class Broken:
+        def __init__(self, *_arguments):
+            pass
+
+        def submit(self, *_arguments):
+            raise side_by_side.futures.BrokenExecutor("a worker was killed")
+
+    monkeypatch.setattr("planeval.side_by_side.cores", lambda: 2)
+    monkeypatch.setattr("planeval.side_by_side._may_fork", lambda: True)
+    monkeypatch.setattr("planeval.side_by_side.futures.ProcessPoolExecutor", Broken)
+    assert side_by_side.in_processes(str, [1, 2]) == ["1", "2"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
 def test_what_has_begun_goes_on_beside_the_caller():
     """The result is waited for where it is asked for."""
     printed = run_alone(

@@ -88,7 +88,7 @@ def begun(
     def results() -> list[Result]:
         try:
             return [one.result() for one in started.results]
-        except futures.process.BrokenProcessPool:
+        except futures.BrokenExecutor:
             return [work(item) for item in items]
 
     try:
@@ -110,7 +110,7 @@ class _Started(NamedTuple):
 
 
 def _started(work: Callable[[Item], Result], items: Sequence[Item]) -> _Started | None:
-    """Start workers on all items; None where the system has no semaphores or no room for them."""
+    """Start workers on all items; None where the system has no semaphores, or no room for them."""
     _inherited.append((work, items))
     others = set(multiprocessing.active_children())
     try:
@@ -125,7 +125,7 @@ def _started(work: Callable[[Item], Result], items: Sequence[Item]) -> _Started 
             results = [pool.submit(_inherited_work, number) for number in range(len(items))]
             workers = [each for each in multiprocessing.active_children() if each not in others]
             return _Started(pool, workers, results)
-    except (OSError, ImportError, NotImplementedError):
+    except (OSError, ImportError, NotImplementedError, futures.BrokenExecutor):
         return None
     finally:
         _inherited.pop()
