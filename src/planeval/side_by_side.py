@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["begun", "cores", "in_processes", "in_threads"]
@@ -80,39 +80,44 @@ def begun(
     Results must pickle. Where there is one core, or no fork, the work is done when it is asked for;
     so is all of it where a worker was killed, as for lack of memory.
     """
-    started = _started(work, items) if items and cores() > 1 and _may_fork() else None
-    if started is None:
-        yield lambda: [work(item) for item in items]
-        return
+    others = frozenset(multiprocessing.active_children())
+    started, is_over = None, False
+    try:
+        if items and cores() > 1 and _may_fork():
+            started = _started(work, items)
+        yield partial(_results, work, items, started)
+        is_over = True
+    finally:
+        if not is_over:  # by an error or an interrupt: nobody waits for what is left
+            for worker in multiprocessing.active_children():
+                if worker not in others:
+                    worker.terminate()
+        if started is not None:
+            started.pool.shutdown(cancel_futures=True)
 
-    def results() -> list[Result]:
+
+def _results(
+    work: Callable[[Item], Result], items: Sequence[Item], started: _Started | None
+) -> list[Result]:
+    """Return what the workers bring; without workers, or where one was killed, what is done here."""
+    if started is not None:
         try:
             return [one.result() for one in started.results]
         except futures.BrokenExecutor:
-            return [work(item) for item in items]
-
-    try:
-        yield results
-    except BaseException:
-        for worker in started.workers:
-            worker.terminate()
-        raise
-    finally:
-        started.pool.shutdown(cancel_futures=True)
+            started.pool.shutdown(cancel_futures=True)
+    return [work(item) for item in items]
 
 
 class _Started(NamedTuple):
-    """A pool, its processes, and what they are to bring."""
+    """A pool of processes, and what they are to bring."""
 
     pool: futures.ProcessPoolExecutor
-    workers: list[BaseProcess]
     results: list[futures.Future[Any]]
 
 
 def _started(work: Callable[[Item], Result], items: Sequence[Item]) -> _Started | None:
     """Start workers on all items; None where the system has no semaphores, or no room for them."""
     _inherited.append((work, items))
-    others = set(multiprocessing.active_children())
     try:
         with warnings.catch_warnings():
             # Python 3.12 counts the threads of linear algebra, which itself makes forking safe for them
@@ -123,8 +128,7 @@ def _started(work: Callable[[Item], Result], items: Sequence[Item]) -> _Started 
                 _become_worker,
             )
             results = [pool.submit(_inherited_work, number) for number in range(len(items))]
-            workers = [each for each in multiprocessing.active_children() if each not in others]
-            return _Started(pool, workers, results)
+            return _Started(pool, results)
     except (OSError, ImportError, NotImplementedError, futures.BrokenExecutor):
         return None
     finally:
