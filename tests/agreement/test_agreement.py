@@ -15,6 +15,7 @@ from planeval.dose.calculation import dose_volume_histogram
 from planeval.geometry.stack import AXIAL, CapReading, DrawnPlane, PlanarStack
 from planeval.model import CaseData, Identity, Prescription, TpsDvh, UnreadDvh, UnusableStructure
 from planeval.report.agreement import agreement_lines
+from planeval.report.dose_table import dose_table
 
 RX = Prescription("PTV", 60.0, 30, "VOLUME", "test")
 SLOPE = linear(0.3, 0.2, 0.9, at_centre=50.0)
@@ -91,6 +92,15 @@ def test_a_dvh_that_could_not_be_read_is_a_row_with_its_reason(ball):
     assert line.notes == ("DVHType is SPECIAL",)
     assert list(agreement_findings([row])) == []
     assert agreement_rows(case, names={"Other"}) == ()
+
+
+def test_the_dose_table_tells_of_dvhs_that_could_not_be_read(ball):
+    """Also where none of them could: the planning system had DVHs, and none is compared."""
+    unread = UnreadDvh("PTV", "DVHSequence of RD.dcm", "DVHType is SPECIAL")
+    table = dose_table(Case(replace(ball.data, tps_dvhs=(), tps_unread=(unread,)), ball.method))
+    assert [(row.state, row.reason) for row in table.agreement] == [
+        ("not-compared", "DVHType is SPECIAL")
+    ]
 
 
 @pytest.mark.parametrize("reading", [CapReading.NONE, CapReading.FULL])

@@ -134,7 +134,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
     dvhs = case.dvhs(structures)
     compared = (
         tps.agreement_rows(case, names={one.name for one in structures} if names else None)
-        if case.data.tps_dvhs
+        if case.data.tps_dvhs or case.data.tps_unread
         else ()
     )
     return DoseTable(
