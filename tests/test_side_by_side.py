@@ -15,6 +15,8 @@ from planeval.errors import DataError
 
 ROOT = Path(__file__).parents[1]
 
+forks = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+
 FORKED = """
 import os
 from planeval import side_by_side
@@ -74,7 +76,7 @@ def test_a_program_with_threads_is_never_forked(monkeypatch):
     assert pids == [os.getpid()] * 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_processes_keep_the_order_and_inherit_what_cannot_be_sent():
     """A closure does not pickle; only results travel."""
     printed = run_alone(
@@ -85,7 +87,7 @@ def test_processes_keep_the_order_and_inherit_what_cannot_be_sent():
     assert printed == ["9", "1", "4", "True"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_an_error_of_a_process_is_raised_here():
     """It is of its own class, with its own words."""
     printed = run_alone(
@@ -102,7 +104,7 @@ def test_an_error_of_a_process_is_raised_here():
     assert issubclass(DataError, Exception)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_a_killed_process_loses_nothing():
     """What its worker did not bring home is computed here."""
     printed = run_alone(
@@ -116,7 +118,7 @@ def test_a_killed_process_loses_nothing():
     assert printed == ["2", "3", "4"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_a_system_without_semaphores_does_it_here(monkeypatch):
     """Small containers have no /dev/shm: then there are no workers, and the same results."""
 
@@ -132,7 +134,7 @@ def test_a_system_without_semaphores_does_it_here(monkeypatch):
     ]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_a_worker_killed_before_all_was_handed_out_loses_nothing(monkeypatch):
     """Then the pool refuses what is still to come: everything is done here."""
 
@@ -149,7 +151,7 @@ def test_a_worker_killed_before_all_was_handed_out_loses_nothing(monkeypatch):
     assert side_by_side.in_processes(str, [1, 2]) == ["1", "2"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_what_has_begun_goes_on_beside_the_caller():
     """The result is waited for where it is asked for."""
     printed = run_alone(
@@ -164,7 +166,7 @@ def test_what_has_begun_goes_on_beside_the_caller():
     assert printed == ["True", "True", "True", "a", "b"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 def test_a_worker_takes_one_core():
     """Those beside it have the rest of the machine."""
     script = (
@@ -196,7 +198,7 @@ side_by_side.in_processes(work, [1, 2])
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@forks
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(how):
     """However a program ends, nothing of it stays behind and nobody waits for its workers."""

@@ -184,8 +184,7 @@ class Case:
         solids = [self.structure(each) if isinstance(each, str) else each for each in structures]
         missing = [one for one in dict.fromkeys(solids) if (one, None) not in self._dvhs]
         missing.sort(key=_extent, reverse=True)
-        keeps_coverages = self._cover is not cover_structure
-        if keeps_coverages or len(missing) < WORTH_A_PROCESS:
+        if self._keeps_coverages or len(missing) < WORTH_A_PROCESS:
             in_threads(self.dvh, missing)
         else:
             for one, dvh in zip(missing, in_processes(self.dvh, missing), strict=True):
@@ -363,9 +362,14 @@ class Case:
         except GeometryError as error:
             return f"the part of {body.name} far from {target.name} is not known: {error}"
 
+    @property
+    def _keeps_coverages(self) -> bool:
+        """Whether this is one of several cases with other doses, which share what they cover."""
+        return self._cover is not cover_structure
+
     def _far_body(self, body: Structure, target: Structure) -> Structure:
         """The body beyond reach of a target; for this case's dose alone, its hottest part."""
-        if self._cover is not cover_structure or self._dvh(body, None).outside_cc > 0:
+        if self._keeps_coverages or self._dvh(body, None).outside_cc > 0:
             if target not in self._far:
                 self._far[target] = body_beyond(body, target)
             return self._far[target]

@@ -65,7 +65,7 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
     Items and ``work`` may be anything; results and errors must pickle. Give the longest items first.
     What ``work`` remembers is lost with its process.
     """
-    if len(items) < 2 or cores() == 1 or not _may_fork():
+    if len(items) < 2 or not _may_fork():
         return in_threads(work, items)
     with begun(work, items) as results:
         return results()
@@ -83,7 +83,7 @@ def begun(
     others = frozenset(multiprocessing.active_children())
     started, is_over = None, False
     try:
-        if items and cores() > 1 and _may_fork():
+        if items and _may_fork():
             started = _started(work, items)
         yield partial(_results, work, items, started)
         is_over = True
@@ -136,8 +136,11 @@ def _started(work: Callable[[Item], Result], items: Sequence[Item]) -> _Started 
 
 
 def _may_fork() -> bool:
-    """A copy of a process with several threads may wait forever for a lock that one of them held."""
-    return sys.platform == "linux" and threading.active_count() == 1
+    """Whether there is a core for a worker, and a copy of this process is safe.
+
+    A copy of a process with several threads may wait forever for a lock that one of them held.
+    """
+    return cores() > 1 and sys.platform == "linux" and threading.active_count() == 1
 
 
 def _inherited_work(number: int) -> Any:

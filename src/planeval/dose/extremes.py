@@ -155,7 +155,9 @@ def _look_at_partial(best: _Best, rivals: _Rivals) -> None:
         corner = rivals.corner_gy
         first = np.argpartition(-corner if best.hot else corner, FIRST_LOOK)[:FIRST_LOOK]
         _look_inside(best, rivals.take(first))
-        rivals = rivals.take(best.is_beaten_by(corner))
+        left = best.is_beaten_by(corner)
+        left[first] = False
+        rivals = rivals.take(left)
     if len(rivals.cell):
         _look_inside(best, rivals)
 

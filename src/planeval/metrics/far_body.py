@@ -43,9 +43,7 @@ def body_beyond(body: Structure, target: Structure) -> Structure:
 
     Raises :class:`~planeval.errors.GeometryError` for planes that are not parallel.
     """
-    caps, between = target.method.caps, target.method.between
-    near = within_reach(target.stack, FAR_MM, caps=caps, between=between)
-    return _without(body, body.stack, near, target)
+    return _without(body, body.stack, _near(target), target)
 
 
 def hottest_beyond(body: Structure, target: Structure, doses: IsodoseMap) -> Structure:
@@ -54,14 +52,18 @@ def hottest_beyond(body: Structure, target: Structure, doses: IsodoseMap) -> Str
     ``doses`` are those on the target's planes; the body must lie within them. Raises as
     :func:`body_beyond` does.
     """
-    caps, between = target.method.caps, target.method.between
-    near = within_reach(target.stack, FAR_MM, caps=caps, between=between)
+    near = _near(target)
     stack = body.stack
     if target.stack.frame.is_same(stack.frame):
         least = _a_far_dose(stack, near, target.method, doses)
         box = doses.box(BELOW * least) if least > 0 else None
         stack = _cut(stack, box) if box is not None else stack
     return _without(body, stack, near, target)
+
+
+def _near(target: Structure) -> PlanarStack:
+    method = target.method
+    return within_reach(target.stack, FAR_MM, caps=method.caps, between=method.between)
 
 
 def _without(

@@ -152,12 +152,11 @@ def evaluate(
 
 def _rows_and_information(judged: Sequence[Judged]) -> tuple[tuple[Row | RowGroup, ...], ...]:
     """Return what is judged or shown beside limits, and what only informs."""
-    items = [one.item for one in judged]
-    is_information = [item.kind is RowKind.INFORMATION for item in items]
-    return tuple(
-        tuple(item for item, informs in zip(items, is_information, strict=True) if informs is which)
-        for which in (False, True)
-    )
+    rows: list[Row | RowGroup] = []
+    information: list[Row | RowGroup] = []
+    for one in judged:
+        (information if one.item.kind is RowKind.INFORMATION else rows).append(one.item)
+    return tuple(rows), tuple(information)
 
 
 def _cut_by_scan(checked: PlanChecks) -> frozenset[str]:
