@@ -6,16 +6,16 @@ and groups are judged by the very objects that judge the plan: values, tiers, gr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import numpy as np
 
 from planeval import __version__
 from planeval.case import Case
 from planeval.dose.biology import deliveries
-from planeval.dose.shift import Box, shifted_doses
+from planeval.dose.shift import shifted_doses
 from planeval.errors import InconsistentCase
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import needs_prescription
@@ -111,14 +111,15 @@ def judge_scenarios(
         ProtocolError, UnknownStructure, ValueError: as an evaluation does.
     """
     refuse_unread(protocol, allow_unverified)
-    if case.dose is None:
+    dose = case.dose
+    if dose is None:
         raise InconsistentCase("this case has no dose; export the RTDOSE with the plan")
     matcher = Matcher(protocol.file, case.data, mapping)
     targets = [case.structures[roi.name] for roi in matcher.rois if is_target(roi)]
     bench = _Bench(
         protocol,
         matcher,
-        facts_of(case.prescriptions, case.dose, child_pugh),
+        facts_of(case.prescriptions, dose, child_pugh),
         tuple(each.name for each in targets),
         {each.name: outermost(each, targets) for each in targets},
         {each.name: not is_ptv(each) for each in targets},
@@ -128,11 +129,20 @@ def judge_scenarios(
     planned = bench.judge(case, measurer)
     solids = tuple(dict.fromkeys((*measurer.solids(), *targets)))
     box = None if bench.needs_whole_dose() else _box(solids)
-    scenarios = [_scenarios(setup, case.dose) for setup in setups]
+    scenarios = [_scenarios(setup, dose) for setup in setups]
+
+    def judged(share: Sequence[Scenario]) -> list[_Seen]:
+        seen = []
+        doses = shifted_doses(dose, [one.shifts_mm for one in share], box)
+        for one, shifted in zip(share, doses, strict=True):
+            moved = case.with_dose(shifted)
+            moved.dvhs(solids)  # the rows then find them made
+            seen.append((one, bench.judge(moved, measurer.with_case(moved))))
+        return seen
+
     sets = []
     for setup, some in zip(setups, scenarios, strict=True):
-        seen = _judged(bench, measurer, case, solids, some, box)
-        sets.append(_set(setup, planned, seen))
+        sets.append(_set(setup, planned, _in_shares(judged, some)))
     options = [("map", f"{plan}={name}") for plan, name in sorted((mapping or {}).items())]
     options += [("child-pugh", child_pugh)] if child_pugh is not None else []
     options += [("allow-unverified", "yes")] if allow_unverified else []
@@ -150,39 +160,20 @@ def judge_scenarios(
     )
 
 
-def _judged(
-    bench: _Bench,
-    measurer: Measurer,
-    case: Case,
-    solids: Sequence[Structure],
-    scenarios: Sequence[Scenario],
-    box: Box | None,
+def _in_shares(
+    judged: Callable[[Sequence[Scenario]], list[_Seen]], scenarios: Sequence[Scenario]
 ) -> list[_Seen]:
-    """Judge a case in scenarios, in shares side by side.
+    """Judge scenarios in shares side by side.
 
     The first scenario is judged before: what the structures cover, which all of them need, is then
     known to every process. The shares are the same on any number of cores; results then differ by the
     rounding of linear algebra alone.
     """
-    dose = case.dose
-    if dose is None:
-        return []
-
-    def judged(share: Sequence[Scenario]) -> list[_Seen]:
-        seen = []
-        doses = shifted_doses(dose, [one.shifts_mm for one in share], box)
-        for one, shifted in zip(share, doses, strict=True):
-            moved = case.with_dose(shifted)
-            moved.dvhs(solids)  # the rows then find them made
-            seen.append((one, bench.judge(moved, measurer.with_case(moved))))
-        return seen
-
     rest = scenarios[1:]
-    shares = [rest[n::SHARES] for n in range(min(SHARES, len(rest)))]
+    size = max(1, math.ceil(len(rest) / SHARES))
+    shares = [rest[start : start + size] for start in range(0, len(rest), size)]
     found = [judged(scenarios[:1]), *in_processes(judged, shares)]
-    # every share keeps its order: deal them out again
-    dealt = [one for turn in zip_longest(*found[1:]) for one in turn if one is not None]
-    return [*found[0], *dealt]
+    return [one for share in found for one in share]
 
 
 def _delivery_names(case: Case) -> tuple[str, ...]:
