@@ -73,7 +73,7 @@ for number in structures.GetStructures():
     print(dvh.name, dvh.volume, dvh.D99, dvh.D95, dvh.D50, dvh.D5, dvh.D1, dvh.mean)
 """
 
-PLANEVAL = "import sys; from planeval.cli import main; sys.exit(main())"
+PLANEVAL = "from planeval.__main__ import program; program()"
 
 VERDICT_CODES = (0, 1, 3)  # a plan that fails, or cannot be judged in full, was still evaluated
 

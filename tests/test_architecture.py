@@ -36,6 +36,7 @@ LAYERS = [
         "cli_selftest",
     },
     {"cli"},
+    {"__main__"},
 ]
 """From the bottom up. A layer imports layers below it; members of one set do not import each other."""
 

@@ -245,12 +245,23 @@ def test_the_shipped_protocols_are_listed_shown_and_valid(tmp_path, capsys):
 def test_the_console_script_speaks_utf8_into_a_pipe(export):
     """As a process, output into a pipe, with a C locale."""
     run = subprocess.run(
-        [sys.executable, "-m", "planeval.cli", "dvh", str(export)],
+        [sys.executable, "-m", "planeval", "dvh", str(export)],
         capture_output=True, env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}, check=False,
         timeout=120,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr.decode()
     assert b"SpinalCord" in run.stdout
+
+
+def test_the_program_ends_with_the_exit_code(tmp_path):
+    """As a process, which skips a last look for garbage: code and sentence arrive."""
+    run = subprocess.run(
+        [sys.executable, "-m", "planeval", "dvh", str(tmp_path / "nothing")],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 4
+    assert run.stderr.startswith("error: ")
+    assert len(run.stderr.splitlines()) == 1
 
 
 def test_protocols_are_made_compared_and_imported(tmp_path, capsys):

@@ -225,7 +225,7 @@ def test_an_evaluation_says_the_same_on_one_core_and_on_two(tmp_path):
     for cores in ("1", "2"):
         out = tmp_path / cores
         done = subprocess.run(
-            [sys.executable, "-m", "planeval.cli", "evaluate", "test_data/hepatic-pvtt",
+            [sys.executable, "-m", "planeval", "evaluate", "test_data/hepatic-pvtt",
              "--protocol", "hcc-zhai2025", "--out", str(out)],
             env=os.environ | {"OMP_NUM_THREADS": cores}, cwd=ROOT, capture_output=True, check=False,
         )  # fmt: skip

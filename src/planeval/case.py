@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planeval.dose.biology import biological_histogram, obstacle
+from planeval import dose as dosimetry
+from planeval import metrics
 from planeval.dose.calculation import (
     Cover,
     Coverages,
@@ -20,12 +22,7 @@ from planeval.dose.calculation import (
     dose_volume_histogram,
 )
 from planeval.dose.dvh import Dvh, HotSpot
-from planeval.dose.edge import edge_dose
 from planeval.dose.field import trilinear
-from planeval.dose.interpolation import GridError, grid_error
-from planeval.dose.isodose import IsodoseMap, IsodosePart
-from planeval.dose.parts import DosePart, cold_parts, hot_parts
-from planeval.dose.summation import shifted
 from planeval.errors import (
     AmbiguousSelection,
     GeometryError,
@@ -35,11 +32,6 @@ from planeval.errors import (
 from planeval.expression import resolve_text
 from planeval.metrics import grammar
 from planeval.metrics.dose_volume import measure, needs_prescription, no_prescription, widened
-from planeval.metrics.far_body import body_beyond, hottest_beyond
-from planeval.metrics.indices import Surroundings, measure_index, spilled
-from planeval.metrics.ntcp import LkbSet, complication_probability
-from planeval.metrics.recognition import body_of, is_inside, targets_of
-from planeval.metrics.tcp import PoissonSet, control_probability
 from planeval.model import (
     Biology,
     CaseData,
@@ -58,6 +50,13 @@ from planeval.model import (
 )
 from planeval.side_by_side import in_processes, in_threads
 from planeval.units import Unit
+
+if TYPE_CHECKING:  # what a DVH alone does without loads where it is used
+    from planeval.dose.interpolation import GridError
+    from planeval.dose.isodose import IsodoseMap, IsodosePart
+    from planeval.dose.parts import DosePart
+    from planeval.metrics.ntcp import LkbSet
+    from planeval.metrics.tcp import PoissonSet
 
 __all__ = ["Case"]
 
@@ -212,7 +211,7 @@ class Case:
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        reason = obstacle(self._needed_dose()) if parsed.biology else ""
+        reason = dosimetry.biology.obstacle(self._needed_dose()) if parsed.biology else ""
         if reason:
             return Value.undefined(f"no {parsed.biology}: {reason}", parsed.unit)
         used = rx or self.prescription_of(solid.name)
@@ -239,13 +238,13 @@ class Case:
         """An index of a target, alone among the case's targets but for those nested with it."""
         if needs_prescription(metric) and rx_gy is None:
             return no_prescription(metric, target.name)
-        around = Surroundings(
+        around = metrics.indices.Surroundings(
             dvh=self._dvh(target, None),
             isodose=self._isodoses(target).at,
             others=self._other_targets(target),
             far=lambda: self._far_from(target),
         )
-        return measure_index(metric, target, around, rx_gy or math.nan)
+        return metrics.indices.measure_index(metric, target, around, rx_gy or math.nan)
 
     def ntcp(self, parameters: LkbSet, structure: str | Structure) -> Value:
         """Return what a published parameter set estimates for a structure, in percent.
@@ -254,11 +253,13 @@ class Case:
         which the prescriptions of the case say, and where fractions are unknown.
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        reason = obstacle(self._needed_dose())
+        reason = dosimetry.biology.obstacle(self._needed_dose())
         if reason:
             return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
         doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
-        return complication_probability(parameters, self._dvh(solid, parameters.biology), doses)
+        return metrics.ntcp.complication_probability(
+            parameters, self._dvh(solid, parameters.biology), doses
+        )
 
     def extremes(
         self, structure: str | Structure, biology: Biology | None = None
@@ -268,7 +269,7 @@ class Case:
         With ``biology`` in EQD2 or BED, None where :meth:`metric` would be undefined for its fractions.
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        if biology is not None and obstacle(self._needed_dose()):
+        if biology is not None and dosimetry.biology.obstacle(self._needed_dose()):
             return None, None
         dvh = self._dvh(solid, biology)
         return dvh.hottest, dvh.coldest
@@ -280,7 +281,7 @@ class Case:
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
         hottest, _coldest = self.extremes(solid)
-        return grid_error(
+        return dosimetry.interpolation.grid_error(
             solid, self._needed_dose(), None if hottest is None else hottest.position_mm
         )
 
@@ -293,7 +294,7 @@ class Case:
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
         dose = self._needed_dose()
-        reason = obstacle(dose) if biology is not None else ""
+        reason = dosimetry.biology.obstacle(dose) if biology is not None else ""
         if reason:
             return Value.undefined(f"no {biology}: {reason}", Unit.GY)
         if not self._dvh(solid, biology).outside_cc > 0:
@@ -303,12 +304,12 @@ class Case:
     def hot_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
         """Return the connected parts of a structure at or above a physical dose, largest first."""
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        return hot_parts(solid, self._needed_dose(), gy)
+        return dosimetry.parts.hot_parts(solid, self._needed_dose(), gy)
 
     def cold_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
         """Return the connected parts of a structure below a physical dose, largest first."""
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        return cold_parts(solid, self._needed_dose(), gy)
+        return dosimetry.parts.cold_parts(solid, self._needed_dose(), gy)
 
     def tcp(self, parameters: PoissonSet, structure: str | Structure) -> Value:
         """Return the tumour control that a published parameter set estimates, in percent.
@@ -316,11 +317,13 @@ class Case:
         Model output for information; undefined where :meth:`ntcp` is.
         """
         solid = self.structure(structure) if isinstance(structure, str) else structure
-        reason = obstacle(self._needed_dose())
+        reason = dosimetry.biology.obstacle(self._needed_dose())
         if reason:
             return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
         doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
-        return control_probability(parameters, self._dvh(solid, parameters.biology), doses)
+        return metrics.tcp.control_probability(
+            parameters, self._dvh(solid, parameters.biology), doses
+        )
 
     def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
         """Return the parts of a prescription isodose that touch none of the case's targets.
@@ -329,15 +332,19 @@ class Case:
         """
         solid = self.structure(target) if isinstance(target, str) else target
         isodose = self._isodoses(solid).at(rx.total_gy)
-        targets = [each for each in targets_of(self.structures.values()) if each is not solid]
-        return spilled(isodose, [solid, *targets])
+        targets = [
+            each
+            for each in metrics.recognition.targets_of(self.structures.values())
+            if each is not solid
+        ]
+        return metrics.indices.spilled(isodose, [solid, *targets])
 
     def _isodoses(self, target: Structure) -> IsodoseMap:
         """The isodoses of the dose in the plane frame of a target."""
         frame = target.stack.frame
         key = tuple(frame.axes.round(6).ravel().tolist())
         if key not in self._isodose_maps:
-            self._isodose_maps[key] = IsodoseMap(self._needed_dose(), frame)
+            self._isodose_maps[key] = dosimetry.isodose.IsodoseMap(self._needed_dose(), frame)
         return self._isodose_maps[key]
 
     def _other_targets(self, target: Structure) -> tuple[Structure, ...]:
@@ -345,16 +352,16 @@ class Case:
         if target not in self._others:
             self._others[target] = tuple(
                 other
-                for other in targets_of(self.structures.values())
+                for other in metrics.recognition.targets_of(self.structures.values())
                 if other is not target
-                and not is_inside(target, other)
-                and not is_inside(other, target)
+                and not metrics.recognition.is_inside(target, other)
+                and not metrics.recognition.is_inside(other, target)
             )
         return self._others[target]
 
     def _far_from(self, target: Structure) -> Dvh | str:
         """The DVH of the body more than 20 mm from a target, or why there is none."""
-        body = body_of(self.structures.values())
+        body = metrics.recognition.body_of(self.structures.values())
         if body is None:
             return "the body is not known: no structure, or several, of type EXTERNAL"
         try:
@@ -371,10 +378,12 @@ class Case:
         """The body beyond reach of a target; for this case's dose alone, its hottest part."""
         if self._keeps_coverages or self._dvh(body, None).outside_cc > 0:
             if target not in self._far:
-                self._far[target] = body_beyond(body, target)
+                self._far[target] = metrics.far_body.body_beyond(body, target)
             return self._far[target]
         if target not in self._hottest_far:
-            self._hottest_far[target] = hottest_beyond(body, target, self._isodoses(target))
+            self._hottest_far[target] = metrics.far_body.hottest_beyond(
+                body, target, self._isodoses(target)
+            )
         return self._hottest_far[target]
 
     def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
@@ -392,13 +401,13 @@ class Case:
         """The edge dose in one of the case's doses."""
         key = (solid, biology, dose)
         if key not in self._edges:
-            self._edges[key] = edge_dose(solid, dose, biology)
+            self._edges[key] = dosimetry.edge.edge_dose(solid, dose, biology)
         return self._edges[key]
 
     def _shifts(self, solid: Structure, biology: Biology | None) -> tuple[tuple[Dvh, Dose], ...]:
         """The DVHs in registered doses moved by what the registration may be off."""
         if (solid, biology) not in self._shifted:
-            doses = shifted(self._needed_dose(), self._data.registration_mm)
+            doses = dosimetry.summation.shifted(self._needed_dose(), self._data.registration_mm)
             self._shifted[solid, biology] = tuple(
                 (self._histogram(solid, each, biology), each) for each in doses
             )
@@ -466,7 +475,7 @@ class Case:
     def _histogram(self, solid: Structure, dose: Dose, biology: Biology | None) -> Dvh:
         if biology is None:
             return dose_volume_histogram(solid, dose, self._cover)
-        return biological_histogram(solid, dose, biology, covered=self._cover)
+        return dosimetry.biology.biological_histogram(solid, dose, biology, covered=self._cover)
 
 
 def _extent(solid: Structure) -> float:

@@ -441,7 +441,3 @@ def _report_error(error: Exception) -> int:
     if isinstance(error, kinds.ExpressionSyntax | kinds.UndecidedProtocol):
         return EXIT_USAGE
     return EXIT_PROTOCOL if isinstance(error, kinds.ProtocolError) else EXIT_INPUT
-
-
-if __name__ == "__main__":
-    sys.exit(main())

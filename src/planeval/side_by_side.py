@@ -8,6 +8,7 @@ there are threads.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -73,17 +74,21 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 
 @contextmanager
 def begun(
-    work: Callable[[Item], Result], items: Sequence[Item]
+    work: Callable[[Item], Result], items: Sequence[Item], libraries: Sequence[str] = ()
 ) -> Iterator[Callable[[], list[Result]]]:
     """Begin work in processes of their own, and give what waits for the results (or raises an error).
 
-    Results must pickle. Where there is one core, or no fork, the work is done when it is asked for;
-    so is all of it where a worker was killed, as for lack of memory.
+    Results must pickle. ``libraries`` are modules that the work will load: they are loaded before, since
+    every process would else load them anew (half a second for scipy). Where there is one core, or no
+    fork, the work is done when it is asked for; so is all of it where a worker was killed, as for lack
+    of memory.
     """
     others = frozenset(multiprocessing.active_children())
     started, is_over = None, False
     try:
         if items and _may_fork():
+            for library in libraries:
+                importlib.import_module(library)
             started = _started(work, items)
         yield partial(_results, work, items, started)
         is_over = True

@@ -28,7 +28,7 @@ def started(cohort, protocol, out, *options):
     """Start the command line on the cohort, in a process of its own."""
     return subprocess.Popen(
         [
-            sys.executable, "-m", "planeval.cli", "cohort", "extract", str(cohort / "in"),
+            sys.executable, "-m", "planeval", "cohort", "extract", str(cohort / "in"),
             "--protocol", str(protocol), "--out", str(out), "--wide", *options,
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

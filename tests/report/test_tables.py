@@ -103,3 +103,5 @@ def test_structure_names_are_text():
     """A structure called =1+1 is no formula."""
     (first, _) = lines_of(dvh_csv([curve([1, 2], [50, 10], name="=1+1")]))
     assert first["structure"] == "'=1+1"
+    (first, _) = lines_of(dvh_csv([curve([1, 2], [50, 10], name='90%s, "hot"')]))
+    assert first["structure"] == '90%s, "hot"'

@@ -104,7 +104,7 @@ def _facts(plan: CohortPlan) -> dict[str, Any]:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
     """Show a bar with rate and expected time on standard error."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     columns = (
         TextColumn("plans"), BarColumn(), MofNCompleteColumn(),
         TextColumn("{task.fields[failed]} failed"), TextColumn("{task.fields[rate]}"),

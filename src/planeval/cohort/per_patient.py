@@ -8,7 +8,6 @@ and takes the first of the rest.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,8 +16,13 @@ from planeval.errors import ReportError
 
 __all__ = ["REDUCTIONS", "Measured", "one_per_patient"]
 
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
 _OF_ALL: Mapping[str, Callable[[Sequence[float]], float]] = MappingProxyType(
-    {"max": max, "min": min, "sum": math.fsum, "mean": statistics.fmean}
+    {"max": max, "min": min, "sum": math.fsum, "mean": _mean}
 )
 _FIRST, _LIVER = "first", "liver"
 REDUCTIONS = (*_OF_ALL, _FIRST, _LIVER)

@@ -1,1 +1,5 @@
 """Dose on structures: sampling, cumulative DVHs and what they say."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

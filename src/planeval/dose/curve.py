@@ -47,7 +47,7 @@ class Curve:
     """V over rising doses; equal neighbouring doses are a jump (inclusive value first).
 
     ``bound_gy`` are the nodes of the two bounding curves, from the lowest to the highest dose that any
-    point of the solid may have. ``mean_band_gy`` bounds the mean where the cells do not give it exactly.
+    point of the solid may have, and never rise. ``mean_band_gy`` bounds the mean where the cells do not give it exactly.
     """
 
     dose_gy: Floats
@@ -103,11 +103,10 @@ class Curve:
 
     def dose_bounds(self, cc: float) -> tuple[float, float]:
         """What D(x) is at least and at most."""
-        reached = np.flatnonzero(self.lower_cc >= cc)
-        beaten = np.flatnonzero(self.upper_cc < cc)
-        lower = self.bound_gy[reached[-1]] if len(reached) else self.bound_gy[0]
-        upper = self.bound_gy[beaten[0]] if len(beaten) else self.bound_gy[-1]
-        return float(lower), float(upper)
+        last = len(self.bound_gy) - 1
+        reached = last - int(np.searchsorted(self.lower_cc[::-1], cc))
+        beaten = last + 1 - int(np.searchsorted(self.upper_cc[::-1], cc))
+        return float(self.bound_gy[max(reached, 0)]), float(self.bound_gy[min(beaten, last)])
 
 
 class CurveSums:

@@ -1,5 +1,5 @@
 """Metrics: the text grammar, and what each metric measures on sampled dose."""
 
-from planeval.metrics.grammar import parse
+import lazy_loader as _lazy
 
-__all__ = ["parse"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -22,6 +22,10 @@ from planeval.targets.expansion import Extension, extend_along
 __all__ = ["audits_begun", "match_audited"]
 
 
+_LIBRARIES = ("scipy.ndimage", "scipy.sparse.csgraph", "scipy.spatial", "skimage.measure")
+"""What an audit loads."""
+
+
 def audits_begun(
     specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer, scope: Outcome
 ) -> AbstractContextManager[Callable[[], list[MarginRow]]]:
@@ -32,7 +36,7 @@ def audits_begun(
     clipping structure that is not drawn is left out, and a note says so. Where a thrombus is drawn and
     the way along its vessel is not known, the pair can fail but not pass.
     """
-    return begun(lambda spec: _row(spec, matcher, measurer, scope), specs)
+    return begun(lambda spec: _row(spec, matcher, measurer, scope), specs, _LIBRARIES)
 
 
 def match_audited(specs: Sequence[MarginSpec], matcher: Matcher, measurer: Measurer) -> None:

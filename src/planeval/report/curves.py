@@ -164,11 +164,10 @@ def _curve_lines(curve: Curve) -> str:
     """The lines of one curve; only its name can need quotes."""
     quoted = io.StringIO()
     csv.writer(quoted, lineterminator="").writerow([csv_text(curve.name)])
-    name, percent = quoted.getvalue(), 100.0 / curve.total_cc
-    return "".join(
-        f"{name},{dose:.9g},{volume:.9g},{volume * percent:.9g}\n"
-        for dose, volume in zip(*(nodes.tolist() for nodes in thinned(curve)), strict=True)
-    )
+    percent = 100.0 / curve.total_cc
+    line = quoted.getvalue().replace("%", "%%") + ",%.9g,%.9g,%.9g\n"
+    dose, volume = (nodes.tolist() for nodes in thinned(curve))
+    return "".join([line % (gy, cc, cc * percent) for gy, cc in zip(dose, volume, strict=True)])
 
 
 def volume_percent_at(curve: Curve, doses_gy: Floats) -> Floats:

@@ -146,4 +146,4 @@ def value_table(metrics: Sequence[str], rows: Mapping[str, Sequence[Value]]) -> 
 
 def show(renderable: RenderableType, *, width: int | None = None) -> None:
     """Print to stdout; ``width`` for an output that is no terminal."""
-    Console(width=width, highlight=False).print(renderable)
+    Console(width=width, highlight=False, markup=False, emoji=False).print(renderable)

@@ -1,0 +1,28 @@
+"""The program: what ``planeval`` and ``python -m planeval`` start."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import NoReturn
+
+from planeval.cli import main
+
+__all__ = ["program"]
+
+FEW_CYCLES = 50_000
+"""New objects until cycles are looked for: a plan is some hundred thousand values that stay, and the
+usual 700 looks through them again and again."""
+
+
+def program() -> NoReturn:
+    """Run the command line, and end the process with its exit code."""
+    gc.set_threshold(FEW_CYCLES)
+    code = main()
+    # what is left goes with the process: looking for cycles in it once more takes longer
+    gc.freeze()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    program()
