@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import NoReturn
 
-from planeval.cli import main
+# read when numpy loads: threads for products of three by three only wait for each other
+for library in ("OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+from planeval.cli import main  # noqa: E402
 
 __all__ = ["program"]
 

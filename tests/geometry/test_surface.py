@@ -31,7 +31,7 @@ def test_a_sphere_has_its_area_volume_and_ends(spacing, phase):
     surface = surface_of(round_stack(sphere(15), spacing, half_mm=15, phase=phase))
     assert surface.area_mm2 == pytest.approx(4 * np.pi * 225, rel=0.005)
     assert surface.volume_cc == pytest.approx(4 / 3 * np.pi * 3.375, rel=0.008)
-    low, high = surface.bounds_mm()
+    low, high = surface.bounds_mm
     assert (low[2], high[2]) == pytest.approx((-15, 15), abs=0.05)
     assert [*low, *high] == pytest.approx([-15] * 3 + [15] * 3, abs=0.25)
     assert surface.centroid_mm == pytest.approx((0, 0, 0), abs=0.03)
@@ -126,7 +126,7 @@ def test_a_gap_is_not_filled():
 def test_a_derived_stack_is_measured_by_its_slabs():
     """One thick slab is a box; thin slabs of a ball are a ball."""
     slab = Slab(0.0, 40.0, disc(10.0))
-    low, high = surface_of(PlanarStack(AXIAL, slabs=[slab])).bounds_mm()
+    low, high = surface_of(PlanarStack(AXIAL, slabs=[slab])).bounds_mm
     assert (low[2], high[2]) == pytest.approx((0, 40), abs=0.03)
     edges = np.linspace(-15, 15, 31)
     slabs = [Slab(a, b, disc(sphere(15)((a + b) / 2))) for a, b in pairwise(edges.tolist())]

@@ -47,7 +47,8 @@ class Curve:
     """V over rising doses; equal neighbouring doses are a jump (inclusive value first).
 
     ``bound_gy`` are the nodes of the two bounding curves, from the lowest to the highest dose that any
-    point of the solid may have, and never rise. ``mean_band_gy`` bounds the mean where the cells do not give it exactly.
+    point of the solid may have; these never rise. ``mean_band_gy`` bounds the mean where the cells do
+    not give it exactly.
     """
 
     dose_gy: Floats

@@ -220,6 +220,17 @@ class PlanarStack:
         inner = _between_planes(self.planes, self.spacing_mm, between)
         return (*inner, *_end_caps(self.planes, self.spacing_mm, caps))
 
+    def chosen_slabs(
+        self,
+        caps: Literal["half", "none", "tapered"] = "half",
+        between: Literal["prism", "interpolated"] = "prism",
+    ) -> tuple[Slab, ...]:
+        """Return the slabs of the chosen cap reading: the solid whose volume is reported.
+
+        Raises as :meth:`slabs` does.
+        """
+        return tuple(s for s in self.slabs(caps, between) if s.readings & CapReading.CHOSEN)
+
     def section(
         self,
         height_mm: float,
@@ -232,7 +243,7 @@ class PlanarStack:
         A slab owns its lower boundary; the upper one too where no slab follows. An empty polygon
         where nothing is solid.
         """
-        chosen = [s for s in self.slabs(caps, between) if s.readings & CapReading.CHOSEN]
+        chosen = self.chosen_slabs(caps, between)
         for slab in chosen:
             if slab.low_mm <= height_mm < slab.high_mm:
                 return slab.area

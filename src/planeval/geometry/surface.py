@@ -85,6 +85,7 @@ class Surface:
         x, y, z = cones @ self._corners.sum(axis=1) / 4 / cones.sum()
         return (float(x), float(y), float(z))
 
+    @cached_property
     def bounds_mm(self) -> tuple[Floats, Floats]:
         """Lowest and highest patient (x, y, z)."""
         points = self._corners.reshape(-1, 3)
@@ -140,7 +141,7 @@ class Surface:
 
     def _crossing(self, start: Floats, way: Floats, sign: float) -> Floats:
         """Return the distance to the first place along the way where the field changes sign."""
-        low, high = self.bounds_mm()
+        low, high = self.bounds_mm
         step = self.solid.step_mm / 2
         longest = float(np.linalg.norm(high - low)) + float(np.abs(start - (low + high) / 2).max())
         steps = np.full(len(start), -1)

@@ -6,7 +6,8 @@ How it is kept safe stands in :mod:`planeval.report.page`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from planeval.report.document import (
 from planeval.report.margins import MARK_WORDS, MarginView, margin_views
 from planeval.report.overlays import overlays_of
 from planeval.report.page import LONGEST_NAME, css_text, inert_json, render_page, write_page
-from planeval.report.slices import Slices, outlined_names, slices_of
+from planeval.report.slices import Slices, outlined_names, slices_begun
 from planeval.report.spots import SPOT_NOTE, spot_pictures, spot_views
 from planeval.report.targets import INDEX_DEFINITIONS, target_tables
 from planeval.report.text import visible
@@ -78,22 +79,23 @@ def render_html(
         curves = curves_of(case, record) if case else ()
     chart = chart_of(curves, record, overlays_of(case, curves, reference))
     outlined = outlined_names(curves, case)
-    pictures = slices_of(case, record, outlined) if case else None
-    viewer = viewer_of(case, record, outlined) if case and slices == "all" else None
-    facts = {
-        **_facts(record),
-        **_pictures(chart, pictures, margin_views(record, case), case),
-        **_scrollable(viewer),
-        "spots": spot_views(record),
-        "spot_pictures": spot_pictures(record, case),
-        "spot_note": SPOT_NOTE,
-        "page_text": css_text(
-            f"planeval {record.provenance.planeval_version} · {_subject(record)}"
-        ),
-        "date": date,
-    }
-    scripts = (*SCRIPTS, *(VIEWER_SCRIPTS if viewer else ()))
-    return render_page("report.html.j2", scripts, facts, language=language)
+    # the page is set while they are drawn, and waits for them where it shows them
+    with slices_begun(case, record, outlined) if case else nullcontext(_no_slices) as drawn:
+        viewer = viewer_of(case, record, outlined) if case and slices == "all" else None
+        facts = {
+            **_facts(record),
+            **_pictures(chart, drawn, margin_views(record, case), case),
+            **_scrollable(viewer),
+            "spots": spot_views(record),
+            "spot_pictures": spot_pictures(record, case),
+            "spot_note": SPOT_NOTE,
+            "page_text": css_text(
+                f"planeval {record.provenance.planeval_version} · {_subject(record)}"
+            ),
+            "date": date,
+        }
+        scripts = (*SCRIPTS, *(VIEWER_SCRIPTS if viewer else ()))
+        return render_page("report.html.j2", scripts, facts, language=language)
 
 
 def write_html(
@@ -121,6 +123,10 @@ def write_html(
         language=language,
     )
     write_page(path, text)
+
+
+def _no_slices() -> None:
+    """There is no case to draw."""
 
 
 def _facts(record: EvaluationRecord) -> dict[str, Any]:
@@ -160,17 +166,14 @@ def _facts(record: EvaluationRecord) -> dict[str, Any]:
 
 def _pictures(
     chart: Chart | None,
-    slices: Slices | None,
+    drawn: Callable[[], Slices | None],
     margins: Sequence[MarginView],
     case: Case | None,
 ) -> dict[str, Any]:
     return {
         "chart": chart,
         "chart_json": inert_json(chart_data(chart)) if chart else "",
-        "slices": slices,
-        "layer_of": {
-            line.name: str(number) for number, line in enumerate(slices.outlined if slices else ())
-        },
+        "slices_drawn": drawn,
         "has_case": case is not None,
         "margins": margins,
         "mark_words": MARK_WORDS,

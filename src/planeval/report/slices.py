@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,7 @@ from planeval.report.planes import (
     orthogonal_planes,
     view_box,
 )
+from planeval.side_by_side import begun
 
 __all__ = [
     "IsodoseLine",
@@ -42,6 +46,7 @@ __all__ = [
     "outlined_names",
     "outlines_on",
     "reference_dose",
+    "slices_begun",
     "slices_of",
 ]
 
@@ -61,6 +66,9 @@ SAME_LEVEL_GY = 0.25
 
 Floats = NDArray[np.float64]
 Spot = tuple[float, float]
+
+_LIBRARIES = ("scipy.ndimage", "skimage.measure")
+"""What drawing loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,9 @@ class IsodoseLine:
     label: Spot | None
 
 
+_Lines = tuple[tuple[Outline, ...], tuple[IsodoseLine, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class SlicePicture:
     """One picture. ``image`` is a data URI, empty without CT; ``cross`` is where the others cut."""
@@ -115,37 +126,67 @@ class Slices:
     has_ct: bool
     rx_text: str
 
+    @property
+    def layer_of(self) -> dict[str, str]:
+        """The number of an outline by its name: what a page shows and hides together."""
+        return {line.name: str(number) for number, line in enumerate(self.outlined)}
+
 
 def slices_of(case: Case, record: EvaluationRecord, names: Iterable[str]) -> Slices | None:
     """Return the three pictures with the outlines of these structures; None without any place."""
+    with slices_begun(case, record, names) as drawn:
+        return drawn()
+
+
+@contextmanager
+def slices_begun(
+    case: Case, record: EvaluationRecord, names: Iterable[str]
+) -> Iterator[Callable[[], Slices | None]]:
+    """Begin to draw what :func:`slices_of` returns beside what follows, and give what waits for it."""
     centre, box = centre_of(case, record), view_box(case)
     if centre is None or box is None:
-        return None
+        yield lambda: None
+        return
     rx_gy, rx_text = reference_dose(record)
     levels = isodose_levels(record, rx_gy)
     planes = orthogonal_planes(box, centre.point_mm)
     structures = [case.structures[name] for name in names if name in case.structures]
-    pictures = tuple(
-        SlicePicture(
-            plane,
-            f"{'xyz'[plane.axis]} = {round(plane.position_mm, 1) + 0.0:.1f} mm".replace("-", MINUS),
-            image,
-            tuple(outlines_on(plane, structures)),
-            tuple(isodose_lines(case, plane, levels)),
-            _spot(plane.project(np.array([centre.point_mm]))[0]),
+
+    def images() -> list[str]:
+        return grey_pictures(planes, case.image)
+
+    def lines_on(plane: PicturePlane) -> _Lines:
+        return tuple(outlines_on(plane, structures)), tuple(isodose_lines(case, plane, levels))
+
+    def drawn(results: Callable[[], list[Any]]) -> Slices:
+        greys, *lines = results()
+        pictures = tuple(
+            SlicePicture(
+                plane,
+                f"{'xyz'[plane.axis]} = {round(plane.position_mm, 1) + 0.0:.1f} mm".replace(
+                    "-", MINUS
+                ),
+                grey,
+                outlines,
+                isodoses,
+                _spot(plane.project(np.array([centre.point_mm]))[0]),
+            )
+            for plane, grey, (outlines, isodoses) in zip(planes, greys, lines, strict=True)
         )
-        for plane, image in zip(planes, grey_pictures(planes, case.image), strict=True)
-    )
-    seen = {line.level for picture in pictures for line in picture.isodoses}
-    outlined = {line.name: line for picture in pictures for line in picture.outlines}
-    return Slices(
-        pictures,
-        centre.reason,
-        tuple(level for level in levels if level in seen),
-        tuple(outlined[each.name] for each in structures if each.name in outlined),
-        case.image is not None,
-        rx_text,
-    )
+        seen = {line.level for picture in pictures for line in picture.isodoses}
+        outlined = {line.name: line for picture in pictures for line in picture.outlines}
+        return Slices(
+            pictures,
+            centre.reason,
+            tuple(level for level in levels if level in seen),
+            tuple(outlined[each.name] for each in structures if each.name in outlined),
+            case.image is not None,
+            rx_text,
+        )
+
+    parts: list[Callable[[], Any]] = [images, *(partial(lines_on, plane) for plane in planes)]
+    with begun(lambda part: part(), parts, _LIBRARIES) as results:
+        yield partial(drawn, results)
 
 
 def outlined_names(curves: Iterable[Curve], case: Case | None) -> list[str]:

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
-from planeval.geometry.stack import CapReading, DrawnPlane, PlanarStack, Slab
+from planeval.geometry.stack import DrawnPlane, PlanarStack, Slab
 from planeval.geometry.surface import surface_of
 from planeval.model import Structure
 
@@ -19,6 +19,11 @@ Floats = NDArray[np.float64]
 
 AROUND_MM = 20.0
 """Of a clipping structure only what lies this near to the points is looked at."""
+
+CLEAR_MM = 2.0
+"""A point this far inside (or outside) the outlines around its height needs no surface to be so."""
+
+ON_EDGE_MM = 1e-6
 
 
 def clipped_points(
@@ -37,26 +42,50 @@ def clipped_points(
     lacks short of the limit is not clipped.
     """
     clipped = np.zeros(len(points_mm), dtype=bool)
-    both = np.concatenate([points_mm, feet_mm])
     for structure in clipped_by:
         is_limit = float(_inside(structure, inner_mm).mean()) > 0.5
-        sign = 1.0 if is_limit else -1.0
-        depths = sign * _near_depth_mm(structure, both)
-        clipped |= (depths[: len(clipped)] < 0) & (depths[len(clipped) :] <= tolerance_mm)
+        asked = np.flatnonzero(~_clear(structure, points_mm, inside=is_limit))
+        if not len(asked):
+            continue
+        both = np.concatenate([points_mm[asked], feet_mm[asked]])
+        depths = (1.0 if is_limit else -1.0) * _near_depth_mm(structure, both)
+        clipped[asked] |= (depths[: len(asked)] < 0) & (depths[len(asked) :] <= tolerance_mm)
     return clipped
+
+
+def _clear(structure: Structure, points_mm: Floats, *, inside: bool) -> NDArray[np.bool_]:
+    """Return which points lie clear inside (or outside) a structure.
+
+    They do so in every slab within a slab's height of them, by more than 2 mm: whatever shape leads
+    from one drawn plane to the next lies between the two.
+    """
+    slabs = _chosen_slabs(structure)
+    places = structure.stack.frame.to_plane(points_mm)
+    reach = max((slab.high_mm - slab.low_mm for slab in slabs), default=0.0)
+    held = np.zeros(len(places))
+    for slab in slabs:
+        overlap = np.minimum(places[:, 2] + reach, slab.high_mm)
+        overlap -= np.maximum(places[:, 2] - reach, slab.low_mm)
+        here = np.flatnonzero(overlap > 0)
+        if len(here):
+            area = slab.area.buffer(-CLEAR_MM if inside else CLEAR_MM)
+            held[here] += overlap[here] * shapely.contains_xy(area, places[here, :2])
+    return held >= 2 * reach - ON_EDGE_MM if inside else held == 0
+
+
+def _chosen_slabs(structure: Structure) -> tuple[Slab, ...]:
+    return structure.stack.chosen_slabs(structure.method.caps, structure.method.between)
 
 
 def _inside(structure: Structure, points_mm: Floats) -> NDArray[np.bool_]:
     """Return which points lie in the slabs of a structure."""
-    method = structure.method
     places = structure.stack.frame.to_plane(points_mm)
     inside = np.zeros(len(places), dtype=bool)
-    for slab in structure.stack.slabs(method.caps, method.between):
-        if slab.readings & CapReading.CHOSEN:
-            here = np.flatnonzero((places[:, 2] >= slab.low_mm) & (places[:, 2] < slab.high_mm))
-            if len(here):
-                shapely.prepare(slab.area)
-                inside[here] = shapely.contains_xy(slab.area, places[here, :2])
+    for slab in _chosen_slabs(structure):
+        here = np.flatnonzero((places[:, 2] >= slab.low_mm) & (places[:, 2] < slab.high_mm))
+        if len(here):
+            shapely.prepare(slab.area)
+            inside[here] = shapely.contains_xy(slab.area, places[here, :2])
     return inside
 
 

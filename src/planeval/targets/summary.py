@@ -68,7 +68,7 @@ def axis_margins(
 ) -> tuple[AxisMargin, ...]:
     """Return the margin along each patient axis, with what the ends of both solids leave open."""
     ranges = rule.by_axis if rule else {}
-    bounds = [np.concatenate([-low, high]) for low, high in (inner.bounds_mm(), outer.bounds_mm())]
+    bounds = [np.concatenate([-low, high]) for low, high in (inner.bounds_mm, outer.bounds_mm)]
     beyond = (bounds[1] - bounds[0])[[3, 0, 1, 4, 5, 2]]
     margins = []
     for number, axis in enumerate(AXES):
