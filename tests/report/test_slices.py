@@ -11,13 +11,13 @@ from PIL import Image as Picture
 from tests.report.samples import case, ct_image, dose_sum, ellipsoid, record
 
 from planeval.case import Case
+from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
 from planeval.model import CaseData, Identity, Structure
 from planeval.report.lines import outline_on, svg_path
 from planeval.report.planes import (
     Box,
     centre_of,
-    centroid_mm,
     dose_on,
     hu_of,
     hu_on,
@@ -78,14 +78,14 @@ def test_nothing_to_show():
 def test_the_centroid_is_one_of_volume():
     """An ellipsoid's centre, to the accuracy of its planes."""
     solid = Structure("E", ellipsoid((12.0, -7.0, 3.0), (20, 15, 30)))
-    assert centroid_mm(solid) == pytest.approx((12, -7, 3), abs=0.05)
+    assert solid.centroid_mm == pytest.approx((12, -7, 3), abs=0.05)
 
 
 def test_an_empty_structure_has_no_centroid():
     """The error names it."""
     empty = Structure("E", ellipsoid((0, 0, 500.0), (1, 1, 1)))
-    with pytest.raises(ValueError, match="'E' is empty"):
-        centroid_mm(empty)
+    with pytest.raises(GeometryError, match="'E' is empty"):
+        _ = empty.centroid_mm
 
 
 @pytest.mark.parametrize(

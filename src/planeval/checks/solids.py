@@ -16,7 +16,7 @@ from planeval.geometry.booleans import combine
 from planeval.geometry.grid import Grid, usual_step
 from planeval.geometry.outlines import slice_heights
 from planeval.geometry.parts import part_volumes_cc
-from planeval.geometry.stack import CapReading, volume_cc
+from planeval.geometry.stack import volume_cc
 from planeval.metrics.recognition import is_target
 from planeval.model import Finding, Structure
 
@@ -92,10 +92,8 @@ def _outside_cc(solid: Structure, body: Structure) -> float | None:
 def _is_covered(solid: Structure, body: Structure) -> bool:
     """Whether slabs of the body cover every slab of a solid over all of its height."""
     inner, outer = (
-        [slab for slab in each.stack.slabs(solid.method.caps, solid.method.between)
-         if slab.readings & CapReading.CHOSEN]
-        for each in (solid, body)
-    )  # fmt: skip
+        each.stack.chosen_slabs(solid.method.caps, solid.method.between) for each in (solid, body)
+    )
     low, high = (np.array([getattr(s, end) for s in outer]) for end in ("low_mm", "high_mm"))
     shapely.prepare([slab.area for slab in outer])
     for slab in inner:

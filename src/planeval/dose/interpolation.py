@@ -27,7 +27,7 @@ import shapely
 from numpy.typing import NDArray
 
 from planeval.dose.field import extent, position, rising
-from planeval.geometry.stack import CapReading, Slab
+from planeval.geometry.stack import Slab
 from planeval.model import Dose, DoseTerm, Structure
 
 __all__ = ["GridError", "grid_error"]
@@ -83,12 +83,7 @@ def _mean(values: Floats) -> float:
 
 def _points(structure: Structure) -> list[Floats]:
     """Return patient points in a structure, in groups that stand for the same volume."""
-    method = structure.method
-    slabs = [
-        slab
-        for slab in structure.stack.slabs(method.caps, method.between)
-        if slab.readings & CapReading.CHOSEN and slab.volume_cc > 0
-    ]
+    slabs = [slab for slab in structure.slabs if slab.volume_cc > 0]
     if not slabs:
         return []
     ends = np.cumsum([slab.volume_cc for slab in slabs])

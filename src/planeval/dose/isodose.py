@@ -22,7 +22,7 @@ from planeval.dose.field import DoseField
 from planeval.dose.sampling import sample
 from planeval.errors import GeometryError
 from planeval.geometry.coverage import Lattice, cover
-from planeval.geometry.stack import CapReading, PlaneFrame
+from planeval.geometry.stack import PlaneFrame
 from planeval.model import Dose, Structure
 
 __all__ = ["Isodose", "IsodoseMap", "IsodosePart", "share_above"]
@@ -131,11 +131,7 @@ class Isodose:
                 f"the planes of {structure.name} are not parallel to those of the target: which "
                 "isodose it touches is not known"
             )
-        slabs = [
-            slab
-            for slab in structure.stack.slabs(structure.method.caps, structure.method.between)
-            if slab.readings & CapReading.CHOSEN
-        ]
+        slabs = structure.slabs
         if not slabs or not self.parts:
             return {}
         bounds = shapely.bounds([slab.area for slab in slabs])

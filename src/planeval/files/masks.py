@@ -123,7 +123,7 @@ def _covered(structure: Structure, grid: Grid) -> Coverage:
 
 def _in_grid(structure: Structure, grid: Grid) -> list[Slab]:
     """Return the solid's slabs in mm along the grid's rows, columns and normal from its origin."""
-    stack, method = structure.stack, structure.method
+    stack = structure.stack
     turn = stack.frame.axes @ grid.axes.T
     if abs(abs(turn[2, 2]) - 1) > PARALLEL_TOLERANCE**2:
         raise GeometryError(
@@ -132,9 +132,7 @@ def _in_grid(structure: Structure, grid: Grid) -> list[Slab]:
     origin = np.asarray(grid.origin_mm) @ grid.axes.T
     moved: dict[int, Any] = {}
     slabs = []
-    for slab in stack.slabs(method.caps, method.between):
-        if not slab.readings & CapReading.CHOSEN:
-            continue
+    for slab in structure.slabs:
         if id(slab.area) not in moved:
             moved[id(slab.area)] = shapely.transform(
                 slab.area, lambda points: points @ turn[:2, :2] - origin[:2]

@@ -19,7 +19,7 @@ from planeval.errors import GeometryError
 from planeval.geometry.booleans import combine
 from planeval.geometry.interpolate import outline
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import CapReading, PlanarStack, Slab
+from planeval.geometry.stack import PlanarStack, Slab
 
 __all__ = ["AxisPart", "axis_part"]
 
@@ -80,7 +80,7 @@ def axis_part(
         raise ValueError(f"length_mm is {length_mm}; it must be a length of 0 mm or more")
     if length_mm > LONGEST_MM:
         raise GeometryError(f"an extension of {length_mm:g} mm; at most {LONGEST_MM:g} mm are made")
-    slabs = [s for s in thrombus.slabs(caps, between) if s.readings & CapReading.CHOSEN]
+    slabs = thrombus.chosen_slabs(caps, between)
     volume_mm3 = sum(slab.area.area * (slab.high_mm - slab.low_mm) for slab in slabs)
     if not volume_mm3 > 0:
         raise GeometryError("the thrombus is empty: it has no axis to extend along")

@@ -17,7 +17,7 @@ from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
 from planeval.geometry.interpolate import Blend
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import PARALLEL_TOLERANCE, CapReading, PlanarStack
+from planeval.geometry.stack import PARALLEL_TOLERANCE, PlanarStack
 
 __all__ = [
     "SAME_HEIGHT_MM",
@@ -85,7 +85,7 @@ def extent_mm(
     between: Literal["prism", "interpolated"] = "prism",
 ) -> tuple[float, float]:
     """Return the lowest and highest height of the solid. Raises :class:`GeometryError` if empty."""
-    slabs = [slab for slab in stack.slabs(caps, between) if slab.readings & CapReading.CHOSEN]
+    slabs = stack.chosen_slabs(caps, between)
     if not slabs:
         raise GeometryError("an empty structure has no extent: nothing is solid")
     return min(slab.low_mm for slab in slabs), max(slab.high_mm for slab in slabs)
@@ -111,9 +111,8 @@ def section_at(
     slack = 1e-6
     areas = [
         slab.area
-        for slab in stack.slabs(caps, between)
-        if slab.readings & CapReading.CHOSEN
-        and slab.low_mm - slack <= height_mm <= slab.high_mm + slack
+        for slab in stack.chosen_slabs(caps, between)
+        if slab.low_mm - slack <= height_mm <= slab.high_mm + slack
     ]
     if len(areas) == 2 and not areas[0].equals_exact(areas[1], 0.0):
         return solid_part(Blend(*areas).at(0.5))

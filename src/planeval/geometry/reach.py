@@ -10,13 +10,14 @@ it, by six lengths, for structures that are drawn again.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import shapely
 
 from planeval.errors import GeometryError
-from planeval.geometry.stack import CapReading, PlanarStack, Slab
+from planeval.geometry.stack import PlanarStack, Slab
 
 __all__ = ["within_reach"]
 
@@ -47,7 +48,7 @@ def within_reach(
     """
     if not distance_mm > 0:
         raise ValueError(f"a reach of {distance_mm} mm: need a distance above 0")
-    solid = [slab for slab in stack.slabs(caps, between) if slab.readings & CapReading.CHOSEN]
+    solid = stack.chosen_slabs(caps, between)
     if not solid:
         raise GeometryError("an empty structure reaches nothing: nothing is solid")
     low = min(slab.low_mm for slab in solid) - distance_mm
@@ -61,7 +62,7 @@ def within_reach(
     return PlanarStack(stack.frame, slabs=slabs)
 
 
-def _section(solid: list[Slab], height_mm: float, distance_mm: float) -> shapely.Geometry:
+def _section(solid: Sequence[Slab], height_mm: float, distance_mm: float) -> shapely.Geometry:
     """Return what is within reach at one height."""
     away = np.array([max(s.low_mm - height_mm, height_mm - s.high_mm, 0.0) for s in solid])
     near = np.flatnonzero(away < distance_mm)

@@ -137,7 +137,7 @@ def smooth_slabs(stack: PlanarStack) -> PlanarStack:
     A derived stack whose slabs are as thin stays as it is. Raises :class:`GeometryError` as
     :func:`solid_of` does.
     """
-    chosen = [slab for slab in stack.slabs() if slab.readings & CapReading.CHOSEN]
+    chosen = stack.chosen_slabs()
     thickness = [slab.high_mm - slab.low_mm for slab in chosen]
     if not stack.planes and chosen and np.median(thickness) <= SLAB_MM:
         return PlanarStack(stack.frame, slabs=[replace(s, readings=ALWAYS) for s in chosen])

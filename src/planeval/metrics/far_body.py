@@ -18,7 +18,7 @@ from planeval.dose.isodose import IsodoseMap
 from planeval.geometry.booleans import combine
 from planeval.geometry.reach import within_reach
 from planeval.geometry.rings import solid_part
-from planeval.geometry.stack import CapReading, DrawnPlane, PlanarStack, Slab
+from planeval.geometry.stack import DrawnPlane, PlanarStack, Slab
 from planeval.model import Method, Structure
 
 __all__ = ["FAR_MM", "body_beyond", "hottest_beyond"]
@@ -77,8 +77,8 @@ def _without(
 
 def _a_far_dose(stack: PlanarStack, near: PlanarStack, method: Method, doses: IsodoseMap) -> float:
     """Return the largest dose at every second node that lies in the far body, 0 without any."""
-    inside = _Sections(stack.slabs(method.caps, method.between))
-    reach = _Sections(near.slabs())
+    inside = _Sections(stack.chosen_slabs(method.caps, method.between))
+    reach = _Sections(near.chosen_slabs())
     nodes, lattice = doses.nodes, doses.lattice
     v, u = (
         m.ravel() for m in np.meshgrid(lattice.v_mm[::EVERY], lattice.u_mm[::EVERY], indexing="ij")
@@ -96,7 +96,7 @@ def _a_far_dose(stack: PlanarStack, near: PlanarStack, method: Method, doses: Is
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sections:
-    """The sections of a solid, in the chosen cap reading, asked for points."""
+    """The sections of a solid, asked for points."""
 
     slabs: tuple[Slab, ...]
 
@@ -104,7 +104,7 @@ class _Sections:
         """Whether points at a height lie in the solid, its faces included."""
         found = np.zeros(len(u), dtype=bool)
         for slab in self.slabs:
-            if slab.low_mm <= height_mm <= slab.high_mm and slab.readings & CapReading.CHOSEN:
+            if slab.low_mm <= height_mm <= slab.high_mm:
                 found |= shapely.intersects_xy(slab.area, u, v)
         return found
 

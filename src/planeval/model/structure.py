@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import shapely
 
-from planeval.geometry.stack import CapReading, PlanarStack, volume_cc
+from planeval.errors import GeometryError
+from planeval.geometry.stack import CapReading, PlanarStack, Slab, volume_cc
 from planeval.model.method import Method
 
 __all__ = ["PointOfInterest", "Structure", "UnusableStructure"]
@@ -51,23 +52,41 @@ class Structure:
         return min(low, high), max(low, high)
 
     @property
+    def slabs(self) -> tuple[Slab, ...]:
+        """The solid as the method takes it, in the chosen reading of its end caps.
+
+        Raises :class:`~planeval.errors.GeometryError` for one plane of unknown thickness.
+        """
+        return self.stack.chosen_slabs(self.method.caps, self.method.between)
+
+    @property
+    def centroid_mm(self) -> Point:
+        """The centre of volume in patient mm.
+
+        Raises :class:`~planeval.errors.GeometryError` for an empty structure.
+        """
+        slabs = self.slabs
+        volumes = np.array([slab.volume_cc for slab in slabs])
+        if not volumes.sum() > 0:
+            raise GeometryError(f"structure {self.name!r} is empty: it has no centre")
+        centres = shapely.get_coordinates(shapely.centroid([slab.area for slab in slabs]))
+        heights = [(slab.low_mm + slab.high_mm) / 2 for slab in slabs]
+        middle = volumes @ np.column_stack([centres, heights]) / volumes.sum()
+        x, y, z = self.stack.frame.to_patient(middle[None])[0]
+        return (float(x), float(y), float(z))
+
+    @property
     def bounds_mm(self) -> tuple[Point, Point]:
         """Lowest and highest patient (x, y, z) of the solid.
 
         Raises ValueError for an empty structure.
         """
-        slabs = [
-            slab
-            for slab in self.stack.slabs(self.method.caps, self.method.between)
-            if slab.readings & CapReading.CHOSEN
-        ]
+        slabs = self.slabs
         if not slabs:
             raise ValueError(f"structure {self.name!r} is empty: it has no bounds")
-        corners = []
-        for slab in slabs:
-            flat = shapely.get_coordinates(slab.area.convex_hull)
-            for height in (slab.low_mm, slab.high_mm):
-                corners.append(np.column_stack([flat, np.full(len(flat), height)]))
+        flat, of = shapely.get_coordinates([slab.area for slab in slabs], return_index=True)
+        ends = ([slab.low_mm for slab in slabs], [slab.high_mm for slab in slabs])
+        corners = [np.column_stack([flat, np.array(heights)[of]]) for heights in ends]
         points = self.stack.frame.to_patient(np.concatenate(corners))
         low, high = points.min(axis=0), points.max(axis=0)
         return (

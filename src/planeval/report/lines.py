@@ -8,7 +8,6 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from planeval.geometry.stack import CapReading
 from planeval.model import Structure
 from planeval.report.planes import PicturePlane, inside_on
 
@@ -38,8 +37,8 @@ def outline_on(plane: PicturePlane, structure: Structure) -> list[Floats]:
         return traced(inside_on(plane, structure, OUTLINE_STEP_MM).astype(float), 0.5)
     height = plane.position_mm * along
     rings = []
-    for slab in stack.slabs(structure.method.caps, structure.method.between):
-        if slab.readings & CapReading.CHOSEN and slab.low_mm <= height < slab.high_mm:
+    for slab in structure.slabs:
+        if slab.low_mm <= height < slab.high_mm:
             for part in shapely.get_parts(slab.area):
                 for ring in (part.exterior, *part.interiors):
                     flat = shapely.get_coordinates(ring)

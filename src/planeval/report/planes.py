@@ -19,7 +19,7 @@ from planeval.case import Case
 from planeval.dose.field import trilinear
 from planeval.errors import GeometryError
 from planeval.geometry.grid import Grid
-from planeval.geometry.stack import CapReading, Slab
+from planeval.geometry.stack import Slab
 from planeval.model import Dose, Image, Structure
 from planeval.model.image import Window
 from planeval.model.record import EvaluationRecord
@@ -29,7 +29,6 @@ __all__ = [
     "Centre",
     "PicturePlane",
     "centre_of",
-    "centroid_mm",
     "dose_at",
     "dose_on",
     "hottest_voxel",
@@ -134,24 +133,6 @@ def orthogonal_planes(box: Box, centre: Vector) -> tuple[PicturePlane, PicturePl
     )  # fmt: skip
 
 
-def centroid_mm(structure: Structure) -> Vector:
-    """Return the centre of volume of a solid. Raises ValueError where it is empty."""
-    method = structure.method
-    slabs = [
-        slab
-        for slab in structure.stack.slabs(method.caps, method.between)
-        if slab.readings & CapReading.CHOSEN
-    ]
-    volumes = np.array([slab.volume_cc for slab in slabs])
-    if not volumes.sum() > 0:
-        raise ValueError(f"structure {structure.name!r} is empty: it has no centre")
-    centres = shapely.centroid([slab.area for slab in slabs])
-    heights = [(slab.low_mm + slab.high_mm) / 2 for slab in slabs]
-    middle = volumes @ np.column_stack([shapely.get_coordinates(centres), heights]) / volumes.sum()
-    x, y, z = structure.stack.frame.to_patient(middle[None])[0]
-    return (float(x), float(y), float(z))
-
-
 def centre_of(case: Case, record: EvaluationRecord) -> Centre | None:
     """Return where to cut: target of the prescription, else a PTV, else the dose maximum.
 
@@ -162,8 +143,8 @@ def centre_of(case: Case, record: EvaluationRecord) -> Centre | None:
     named = [name for name in case.structures if name.upper().startswith("PTV")]
     for name in [*prescribed, *drawn, *named]:
         try:
-            return Centre(centroid_mm(case.structures[name]), f"the centre of {name}")
-        except (GeometryError, ValueError):
+            return Centre(case.structures[name].centroid_mm, f"the centre of {name}")
+        except GeometryError:
             continue
     if case.dose is None:
         return None
@@ -289,12 +270,7 @@ def dose_on(plane: PicturePlane, dose: Dose, step_mm: float) -> Floats:
 
 def inside_on(plane: PicturePlane, structure: Structure, step_mm: float) -> NDArray[np.bool_]:
     """Return which samples of a plane lie in a solid."""
-    method = structure.method
-    slabs = [
-        slab
-        for slab in structure.stack.slabs(method.caps, method.between)
-        if slab.readings & CapReading.CHOSEN
-    ]
+    slabs = structure.slabs
     places = structure.stack.frame.to_plane(plane.points(step_mm))
     near = _near(places, slabs)
     near = near[np.argsort(places[near, 2], kind="stable")]

@@ -16,7 +16,6 @@ from planeval.report.colours import ink
 from planeval.report.planes import (
     Box,
     PicturePlane,
-    centroid_mm,
     hu_of,
     inside_on,
     orthogonal_planes,
@@ -60,7 +59,7 @@ def target_figure(
     shown = [structure for structure in targets if not structure.stack.is_empty]
     if not shown:
         raise ValueError("no target to show")
-    planes = orthogonal_planes(_view(case, shown), centroid_mm(shown[0]))
+    planes = orthogonal_planes(_view(case, shown), shown[0].centroid_mm)
     widths = [plane.width_mm / plane.height_mm for plane in planes]
     figure = Figure(
         figsize=(PANEL_INCHES * sum(widths) + 0.4, PANEL_INCHES + 1.1), layout="constrained"

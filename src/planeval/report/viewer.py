@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from planeval.case import Case
 from planeval.errors import GeometryError
-from planeval.geometry.stack import CapReading
 from planeval.model import Structure
 from planeval.model.record import EvaluationRecord
 from planeval.report.colours import ink
@@ -128,16 +127,12 @@ def _box(box: Box, heights: Floats, ct: CtVolume | None) -> Box:
 
 def _slabs(structure: Structure, box: Box, heights: Floats) -> list[Slab]:
     """Return the solid as slabs along z, from the feet up."""
-    stack, method = structure.stack, structure.method
+    stack = structure.stack
     along = stack.frame.axes[2][2]
     try:
         if abs(along) < 1 - 1e-6:
             return _cut_slabs(structure, box, heights)
-        slabs = [
-            each
-            for each in stack.slabs(method.caps, method.between)
-            if each.readings & CapReading.CHOSEN
-        ]
+        slabs = structure.slabs
     except GeometryError:
         return []  # one plane of unknown thickness: the inventory says so
     plane = orthogonal_planes(box, (0.0, 0.0, 0.0))[0]

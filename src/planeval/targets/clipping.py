@@ -59,7 +59,7 @@ def _clear(structure: Structure, points_mm: Floats, *, inside: bool) -> NDArray[
     They do so in every slab within a slab's height of them, by more than 2 mm: whatever shape leads
     from one drawn plane to the next lies between the two.
     """
-    slabs = _chosen_slabs(structure)
+    slabs = structure.slabs
     places = structure.stack.frame.to_plane(points_mm)
     reach = max((slab.high_mm - slab.low_mm for slab in slabs), default=0.0)
     held = np.zeros(len(places))
@@ -73,15 +73,11 @@ def _clear(structure: Structure, points_mm: Floats, *, inside: bool) -> NDArray[
     return held >= 2 * reach - ON_EDGE_MM if inside else held == 0
 
 
-def _chosen_slabs(structure: Structure) -> tuple[Slab, ...]:
-    return structure.stack.chosen_slabs(structure.method.caps, structure.method.between)
-
-
 def _inside(structure: Structure, points_mm: Floats) -> NDArray[np.bool_]:
     """Return which points lie in the slabs of a structure."""
     places = structure.stack.frame.to_plane(points_mm)
     inside = np.zeros(len(places), dtype=bool)
-    for slab in _chosen_slabs(structure):
+    for slab in structure.slabs:
         here = np.flatnonzero((places[:, 2] >= slab.low_mm) & (places[:, 2] < slab.high_mm))
         if len(here):
             shapely.prepare(slab.area)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from planeval.model import Finding, Severity, Structure
 from planeval.targets.expansion import SIDES
-from planeval.targets.solids import centroid_mm, check_not_empty, common_frame, union
+from planeval.targets.solids import check_not_empty, common_frame, union
 
 __all__ = [
     "AXES",
@@ -145,7 +145,7 @@ def _range(along: NDArray[np.float64]) -> tuple[float, float]:
 
 def _place(name: str, structure: Structure) -> PhasePlace:
     low, high = structure.bounds_mm
-    return PhasePlace(name, structure.volume_cc, centroid_mm(structure), low, high)
+    return PhasePlace(name, structure.volume_cc, structure.centroid_mm, low, high)
 
 
 def _doubts(places: Sequence[PhasePlace], phases: Mapping[str, Structure]) -> tuple[Finding, ...]:

@@ -25,7 +25,6 @@ from planeval.geometry.stack import CapReading, DrawnPlane, PlanarStack, Slab, v
 from planeval.model import Structure
 
 __all__ = [
-    "centroid_mm",
     "check_not_empty",
     "common_frame",
     "cut_cc",
@@ -193,23 +192,6 @@ def cut_cc(inner: Structure, outer: Structure) -> float:
     rest = without([inner, outer], inner.name)
     method = inner.method
     return volume_cc(rest.stack, CapReading.CHOSEN, caps=method.caps, between=method.between)
-
-
-def centroid_mm(structure: Structure) -> Vector:
-    """Return the centre of volume in patient LPS mm. Raises :class:`GeometryError` if empty."""
-    check_not_empty(structure)
-    method = structure.method
-    slabs = [
-        slab
-        for slab in structure.stack.slabs(method.caps, method.between)
-        if slab.readings & CapReading.CHOSEN
-    ]
-    volumes = np.array([slab.volume_cc for slab in slabs])
-    centres = shapely.get_coordinates(shapely.centroid([slab.area for slab in slabs]))
-    heights = [(slab.low_mm + slab.high_mm) / 2 for slab in slabs]
-    middle = volumes @ np.column_stack([centres, heights]) / volumes.sum()
-    x, y, z = structure.stack.frame.to_patient(middle[None])[0]
-    return (float(x), float(y), float(z))
 
 
 def moved(structure: Structure, shift_mm: Vector, name: str) -> Structure:

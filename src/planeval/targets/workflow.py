@@ -34,7 +34,7 @@ from planeval.targets.rules import (
     Step,
     apply_rule,
 )
-from planeval.targets.solids import centroid_mm, cut_cc, draw, moved
+from planeval.targets.solids import cut_cc, draw, moved
 
 __all__ = ["Errors", "Phase", "PtvBy", "TargetRequest", "TargetSet", "make_targets"]
 
@@ -283,7 +283,7 @@ def _phase_inputs(
             f"phase {phase.name!r} has no {' and no '.join(missing)}: name them for the phase, or "
             "allow those of the reference phase to move with its GTV"
         )
-    start, end = centroid_mm(request.inputs["gtv"]), centroid_mm(inputs["gtv"])
+    start, end = request.inputs["gtv"].centroid_mm, inputs["gtv"].centroid_mm
     shift = (end[0] - start[0], end[1] - start[1], end[2] - start[2])
     for name in missing:
         inputs[name] = moved(
