@@ -115,7 +115,7 @@ def _check_place(file: DicomFile, grid: Grid, k: int) -> None:
     rows, columns = file.root.integer("Rows"), file.root.integer("Columns")
     if (
         position is None
-        or not np.allclose(position, grid.to_patient([[k, 0, 0]])[0], atol=SHEAR_MM)
+        or not np.abs(position - grid.to_patient([[k, 0, 0]])[0]).max() <= SHEAR_MM
         or (rows, columns) != grid.shape[1:]
     ):
         raise InconsistentCase(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +38,17 @@ _VR_PAIRS = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DicomFile:
-    """A whole file in memory: its parsed root, its SHA-256, its transfer syntax."""
+    """A whole file in memory: its parsed root and its transfer syntax."""
 
     path: Path
     name: str
     root: Item
-    digest: str
+    content: bytes = field(repr=False)
     syntax: str
+
+    def digest(self) -> str:
+        """Compute the SHA-256 of the file as it was read."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -77,8 +81,7 @@ def open_file(path: Path, name: str) -> DicomFile:
     except OSError as error:
         raise UnreadableFile(f"{name}: cannot be opened ({error.strerror})") from error
     dataset, syntax = _parsed(content, name)
-    digest = hashlib.sha256(content).hexdigest()
-    return DicomFile(path, name, Item.root(dataset, name), digest, syntax)
+    return DicomFile(path, name, Item.root(dataset, name), content, syntax)
 
 
 def _parsed(content: bytes, name: str) -> tuple[PlainDataset | PydicomDataset, str]:

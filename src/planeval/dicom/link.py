@@ -35,6 +35,7 @@ from planeval.model import (
     TpsDvh,
     UnreadDvh,
 )
+from planeval.side_by_side import in_threads
 
 __all__ = ["read_case"]
 
@@ -302,12 +303,12 @@ def _sources(
             kind=entries[file.name].kind,
             file=file.name,
             uid=file.root.text("SOPInstanceUID"),
-            digest=file.digest,
+            digest=digest,
             label=entries[file.name].label,
             date=entries[file.name].date,
             manufacturer=entries[file.name].manufacturer,
         )
-        for file in files
+        for file, digest in zip(files, in_threads(DicomFile.digest, files), strict=True)
     ]
     if image is not None:
         first = min(found.images, key=lambda entry: entry.file)

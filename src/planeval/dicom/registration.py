@@ -85,7 +85,7 @@ def _registration(file: DicomFile, item: Item, source: str, target: str) -> Regi
             file=Path(file.name).name,
             date=root.text("ContentDate") or root.text("StudyDate"),
             comment=_comment(root, item),
-            digest=file.digest,
+            digest=file.digest(),
             patient_id=root.text("PatientID"),
         )
     except GeometryError as error:

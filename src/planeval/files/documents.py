@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -25,17 +24,9 @@ from ruamel.yaml.events import (
 )
 
 from planeval.errors import ProtocolSyntax
+from planeval.files.plain import Limits, plain
 
-__all__ = ["Document", "Limits", "Path", "plain", "read_document"]
-
-
-class Limits(NamedTuple):
-    """What a file written by hand never exceeds, and what it is called."""
-
-    what: str
-    largest_bytes: int
-    depth: int
-    entries: int
+__all__ = ["Document", "Path", "read_document"]
 
 
 _SHOWN_FAULTS = 20
@@ -188,29 +179,6 @@ def _marked(error: MarkedYAMLError) -> int:
     """Return the line, counted from 1, that a YAML error points at."""
     mark = error.problem_mark or error.context_mark
     return mark.line + 1 if mark else 1
-
-
-def plain(node: Any) -> Any:
-    """Return dictionaries, tuples and plain scalars; sequences are tuples, as the models keep."""
-    match node:
-        case Mapping():
-            return {plain(key): plain(value) for key, value in node.items()}
-        case str():
-            return str(node)
-        case Sequence():
-            return tuple(plain(value) for value in node)
-        case bool() | None:
-            return node
-        case datetime():
-            return node.isoformat()
-        case date():
-            return date(node.year, node.month, node.day)
-        case int():
-            return int(node)
-        case float():
-            return float(node)
-        case _:
-            return node
 
 
 def _place(error: Mapping[str, Any], tags: Sequence[str]) -> Path:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from planeval.files.documents import Limits, plain, read_document
+from planeval import files
+from planeval.files.plain import Limits, plain
 from planeval.protocol.rules import faults
 from planeval.protocol.schema import ProtocolFile
 
@@ -61,7 +62,7 @@ def parse_protocol(content: bytes, name: str) -> Protocol:
     Raises:
         ProtocolSyntax: with one line per fault: ``name:line: path: what was found and expected``.
     """
-    document = read_document(content, name, LIMITS)
+    document = files.documents.read_document(content, name, LIMITS)
     try:
         file = ProtocolFile.model_validate(document.data)
     except ValidationError as error:
@@ -78,7 +79,7 @@ def compiled(content: bytes, name: str) -> Any:
     Raises as :func:`parse_protocol` does.
     """
     parse_protocol(content, name)
-    document = read_document(content, name, LIMITS)
+    document = files.documents.read_document(content, name, LIMITS)
     return json.loads(json.dumps(document.data, default=date.isoformat))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.sax.saxutils import quoteattr
+from html import escape
 
 from planeval.report.chart import Chart, ChartLine
 from planeval.report.slices import SlicePicture
@@ -92,7 +92,7 @@ def _picture_parts(picture: SlicePicture, width: float, height: float) -> Iterat
     yield f'<rect width="{width:.1f}" height="{height:.1f}" fill="{GROUND}"/>'
     if picture.image:
         yield (
-            f'<image xlink:href={quoteattr(picture.image)} width="{width:.1f}" '
+            f'<image xlink:href="{escape(picture.image)}" width="{width:.1f}" '
             f'height="{height:.1f}" preserveAspectRatio="none"/>'
         )
     for outline in picture.outlines:

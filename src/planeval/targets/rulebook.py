@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from planeval.errors import ProtocolError
-from planeval.files.documents import Limits, read_document
+from planeval.files.documents import read_document
+from planeval.files.plain import Limits
 from planeval.targets.schema import RuleFile
 
 __all__ = ["Rule", "available_rules", "load_rule"]
