@@ -72,11 +72,29 @@ def test_many_dvhs_are_those_of_one_process(folder):
         "    same = np.array_equal(dvh.volume_cc, alone.volume_cc)\n"
         "    same = same and float(dvh.max()) == float(alone.max())\n"
         "    print(name == dvh.name, same, one.dvh(name) is dvh)\n"
+        "for asked in (['Mean[Gy]', 'D95%[Gy]', 'EQD2_3:Max[Gy]'], ['Mean[Gy]', 'PaddickCI']):\n"
+        "    made = pe.load(sys.argv[1]).values(one.structures, asked)\n"
+        "    alone = tuple(tuple(other.metric(m, s) for m in asked) for s in one.structures)\n"
+        "    print(repr(made) == repr(alone))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["True"] * 9, done.stderr
+    assert done.stdout.split() == ["True"] * 11, done.stderr
+
+
+def test_values_of_several_structures_are_those_of_each(folder):
+    """One tuple per structure in the order asked; what is wrong is refused as for one metric."""
+    one, other = pe.load(folder), pe.load(folder)
+    asked = ["Volume[cc]", "Mean[Gy]", "V20Gy[%]"]
+    found = one.values(["PTV", "Liver - GTV", "PTV"], asked)
+    for values, name in zip(found, ("PTV", "Liver - GTV", "PTV"), strict=True):
+        for value, metric in zip(values, asked, strict=True):
+            alone = other.metric(metric, name)
+            assert (value.number, value.low, value.high) == (alone.number, alone.low, alone.high)
+    assert one.values(["PTV"], []) == ((),)
+    with pytest.raises(MetricSyntax):
+        one.values(["PTV"], ["Men"])
 
 
 def test_a_case_says_what_it_is(case):

@@ -7,7 +7,7 @@ costs nothing; pickling keeps the data only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -181,14 +181,41 @@ class Case:
         libraries are told how many threads to take, holds here too. Raises as :meth:`dvh` does.
         """
         solids = [self.structure(each) if isinstance(each, str) else each for each in structures]
+        self._side_by_side(solids, ())
+        return tuple(map(self.dvh, solids))
+
+    def values(
+        self, structures: Iterable[str | Structure], metrics: Iterable[str | Metric]
+    ) -> tuple[tuple[Value, ...], ...]:
+        """Return the values of metrics, a tuple for each structure, computed as :meth:`dvhs` are.
+
+        Each is what :meth:`metric` returns, and raises what it raises.
+        """
+        solids = [self.structure(each) if isinstance(each, str) else each for each in structures]
+        asked = [grammar.parse(each) if isinstance(each, str) else each for each in metrics]
+        # the structures share the isodoses of an index: these are made once, here
+        has_index = any(each.kind.is_index for each in asked)
+        known = self._side_by_side(solids, () if has_index else asked)
+        return tuple(
+            known.get(one) or tuple(self.metric(each, one) for each in asked) for one in solids
+        )
+
+    def _side_by_side(
+        self, solids: Iterable[Structure], metrics: Sequence[Metric]
+    ) -> dict[Structure, tuple[Value, ...]]:
+        """Make the DVHs that are missing; metrics of those made in other processes come with them."""
         missing = [one for one in dict.fromkeys(solids) if (one, None) not in self._dvhs]
         missing.sort(key=_extent, reverse=True)
         if self._keeps_coverages or len(missing) < WORTH_A_PROCESS:
             in_threads(self.dvh, missing)
-        else:
-            for one, dvh in zip(missing, in_processes(self.dvh, missing), strict=True):
-                self._dvhs[one, None] = dvh
-        return tuple(map(self.dvh, solids))
+            return {}
+
+        def made(one: Structure) -> tuple[Dvh, tuple[Value, ...]]:
+            return self.dvh(one), tuple(self.metric(each, one) for each in metrics)
+
+        results = dict(zip(missing, in_processes(made, missing), strict=True))
+        self._dvhs |= {(one, None): dvh for one, (dvh, _values) in results.items()}
+        return {one: values for one, (_dvh, values) in results.items()}
 
     def metric(
         self,

@@ -131,6 +131,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
     """
     asked = tuple(grammar.parse(text) for text in dict.fromkeys([*STANDARD_METRICS, *metrics]))
     structures = tuple(case.structure(name) for name in names) or tuple(case.structures.values())
+    values = case.values(structures, asked)
     dvhs = case.dvhs(structures)
     compared = (
         tps.agreement_rows(case, names={one.name for one in structures} if names else None)
@@ -144,7 +145,7 @@ def dose_table(case: Case, names: Sequence[str] = (), metrics: Sequence[str] = (
         structures,
         dvhs,
         asked,
-        tuple(tuple(case.metric(metric, one) for metric in asked) for one in structures),
+        values,
         (*case.findings, *(tps.agreement_findings(compared) if compared else ())),
         () if names else tuple((one.name, one.reason) for one in case.data.unusable.values()),
         compared,
