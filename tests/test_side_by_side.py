@@ -167,6 +167,56 @@ def test_what_has_begun_goes_on_beside_the_caller():
 
 
 @forks
+def test_libraries_are_loaded_before_the_workers_begin():
+    """Every worker has them; where nothing is forked, nothing is loaded beforehand."""
+    printed = run_alone(
+        "import sys\n"
+        "known = lambda _n: 'colorsys' in sys.modules\n"
+        "for cores in (1, 2):\n"
+        "    side_by_side.cores = lambda: cores\n"
+        "    with side_by_side.begun(known, 'ab', ['colorsys']) as results:\n"
+        "        print(*results())\n"
+    )
+    assert printed == ["False", "False", "True", "True"]
+
+
+LOADING = """
+import os, sys
+from planeval import side_by_side
+from planeval.cli import main
+
+side_by_side.cores = lambda: 2
+work = side_by_side._inherited_work
+
+def packages():
+    ours = [name for name in sys.modules if name.startswith(("scipy.", "skimage."))]
+    return {".".join(name.split(".")[:2]) for name in ours}
+
+def watched(number):
+    before = packages()
+    result = work(number)
+    os.write(2, f"work loads {sorted(packages() - before)}\\n".encode())
+    return result
+
+side_by_side._inherited_work = watched
+main(["evaluate", "test_data/hepatic-pvtt", "--protocol", "hcc-zhai2025", "--out", sys.argv[1]])
+"""
+
+
+@forks
+@pytest.mark.slow
+def test_no_worker_of_an_evaluation_loads_a_library_anew(tmp_path):
+    """DVHs need none; audits and slices name all of theirs."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loads = [line for line in done.stderr.splitlines() if line.startswith("work loads")]
+    assert len(loads) > 10
+    assert set(loads) == {"work loads []"}
+
+
+@forks
 def test_a_worker_takes_one_core():
     """Those beside it have the rest of the machine."""
     script = (
