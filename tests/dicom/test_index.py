@@ -1,6 +1,7 @@
 """Indexing folders: everything found, nothing but headers read, other files counted."""
 
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -70,6 +71,20 @@ def test_single_files_and_several_roots(tmp_path):
     index = scan_folder(tmp_path / "a" / "RP.plan.dcm", tmp_path / "a")
     assert len(index.entries) == 6
     assert index.of_kind("RTPLAN")[0].file == "RP.plan.dcm"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_a_file_reached_by_several_ways_counts_once(tmp_path, monkeypatch):
+    """By a link to it, by a link to its folder, by a path with detours, relative and absolute."""
+    write(tmp_path / "a")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "again.dcm").symlink_to(tmp_path / "a" / "RP.plan.dcm")
+    (tmp_path / "broken").symlink_to(tmp_path / "gone")
+    monkeypatch.chdir(tmp_path)
+    ways = (tmp_path / "a", "link", "a/../a/RP.plan.dcm", "link/again.dcm", tmp_path)
+    index = scan_folder(*ways)
+    assert len(index.entries) == 6
+    assert index.findings == ()
 
 
 def test_path_that_does_not_exist(tmp_path):

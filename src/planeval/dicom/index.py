@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from planeval.dicom.codes import finding
@@ -170,6 +171,7 @@ def _files(paths: tuple[Path | str, ...], findings: list[Finding]) -> Iterator[t
         findings.append(finding("unreadable-file", message, name))
 
     seen: set[Path] = set()
+    real_folder = cache(Path.resolve)  # every step of a path is asked for where it leads
     for root in map(Path, paths):
         if root.is_file():
             found = [(root, root.name)]
@@ -182,7 +184,7 @@ def _files(paths: tuple[Path | str, ...], findings: list[Finding]) -> Iterator[t
         else:
             raise UnreadableFile(f"{root.name or root}: no such file or folder")
         for path, name in sorted(found, key=lambda pair: pair[1]):
-            resolved = path.resolve()
+            resolved = path.resolve() if path.is_symlink() else real_folder(path.parent) / path.name
             if resolved not in seen and path.is_file():
                 seen.add(resolved)
                 yield path, name
