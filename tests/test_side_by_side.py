@@ -270,7 +270,7 @@ def test_workers_end_with_their_parent(how):
 
 @pytest.mark.slow
 def test_an_evaluation_says_the_same_on_one_core_and_on_two(tmp_path):
-    """Audits and DVHs in processes of their own: evaluation.json is the same, byte for byte."""
+    """Audits, DVHs and slices in processes of their own: record and report are the same bytes."""
     written = []
     for cores in ("1", "2"):
         out = tmp_path / cores
@@ -280,5 +280,5 @@ def test_an_evaluation_says_the_same_on_one_core_and_on_two(tmp_path):
             env=os.environ | {"OMP_NUM_THREADS": cores}, cwd=ROOT, capture_output=True, check=False,
         )  # fmt: skip
         assert done.returncode in (0, 1, 3), done.stderr
-        written.append((out / "evaluation.json").read_bytes())
+        written.append([(out / name).read_bytes() for name in ("evaluation.json", "report.html")])
     assert written[0] == written[1]
