@@ -171,7 +171,7 @@ class Case:
 
         Raises :class:`InconsistentCase` where the case has no dose.
         """
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         return self._dvh(solid, None)
 
     def dvhs(self, structures: Iterable[str | Structure]) -> tuple[Dvh, ...]:
@@ -180,7 +180,7 @@ class Case:
         Each is what :meth:`dvh` returns. The environment's OMP_NUM_THREADS, by which numerical
         libraries are told how many threads to take, holds here too. Raises as :meth:`dvh` does.
         """
-        solids = [self.structure(each) if isinstance(each, str) else each for each in structures]
+        solids = [self._solid(each) for each in structures]
         self._side_by_side(solids, ())
         return tuple(map(self.dvh, solids))
 
@@ -191,7 +191,7 @@ class Case:
 
         Each is what :meth:`metric` returns, and raises what it raises.
         """
-        solids = [self.structure(each) if isinstance(each, str) else each for each in structures]
+        solids = [self._solid(each) for each in structures]
         asked = [grammar.parse(each) if isinstance(each, str) else each for each in metrics]
         # the structures share the isodoses of an index: these are made once, here
         has_index = any(each.kind.is_index for each in asked)
@@ -237,7 +237,7 @@ class Case:
         Raises the errors of :meth:`structure` and :class:`~planeval.errors.MetricSyntax`.
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         reason = dosimetry.biology.obstacle(self._needed_dose()) if parsed.biology else ""
         if reason:
             return Value.undefined(f"no {parsed.biology}: {reason}", parsed.unit)
@@ -279,7 +279,7 @@ class Case:
         Model output for information. Undefined outside the fractionation that the set was fitted to,
         which the prescriptions of the case say, and where fractions are unknown.
         """
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         reason = dosimetry.biology.obstacle(self._needed_dose())
         if reason:
             return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
@@ -295,7 +295,7 @@ class Case:
 
         With ``biology`` in EQD2 or BED, None where :meth:`metric` would be undefined for its fractions.
         """
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         if biology is not None and dosimetry.biology.obstacle(self._needed_dose()):
             return None, None
         dvh = self._dvh(solid, biology)
@@ -306,7 +306,7 @@ class Case:
 
         An estimate for Mean and Max of the physical dose, apart from the bands of values.
         """
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         hottest, _coldest = self.extremes(solid)
         return dosimetry.interpolation.grid_error(
             solid, self._needed_dose(), None if hottest is None else hottest.position_mm
@@ -319,7 +319,7 @@ class Case:
         (:mod:`planeval.dose.edge`), in Gy or in the EQD2 or BED of ``biology``. Undefined, with the
         reason, where nothing lies outside or no such surface speaks for what does.
         """
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         dose = self._needed_dose()
         reason = dosimetry.biology.obstacle(dose) if biology is not None else ""
         if reason:
@@ -330,12 +330,12 @@ class Case:
 
     def hot_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
         """Return the connected parts of a structure at or above a physical dose, largest first."""
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         return dosimetry.parts.hot_parts(solid, self._needed_dose(), gy)
 
     def cold_parts(self, structure: str | Structure, gy: float) -> tuple[DosePart, ...]:
         """Return the connected parts of a structure below a physical dose, largest first."""
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         return dosimetry.parts.cold_parts(solid, self._needed_dose(), gy)
 
     def tcp(self, parameters: PoissonSet, structure: str | Structure) -> Value:
@@ -343,7 +343,7 @@ class Case:
 
         Model output for information; undefined where :meth:`ntcp` is.
         """
-        solid = self.structure(structure) if isinstance(structure, str) else structure
+        solid = self._solid(structure)
         reason = dosimetry.biology.obstacle(self._needed_dose())
         if reason:
             return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
@@ -357,7 +357,7 @@ class Case:
 
         Parts smaller than a dose cell are noise of the grid: ask for their ``volume_cc``.
         """
-        solid = self.structure(target) if isinstance(target, str) else target
+        solid = self._solid(target)
         isodose = self._isodoses(solid).at(rx.total_gy)
         targets = [
             each
@@ -485,6 +485,10 @@ class Case:
     def __repr__(self) -> str:
         plans = ", ".join(plan.label for plan in self.plans) or "no plan"
         return f"Case({self.patient_id!r}, {plans}, {len(self.structures)} structures)"
+
+    def _solid(self, asked: str | Structure) -> Structure:
+        """What a caller asks about: a structure, or the text that names one."""
+        return self.structure(asked) if isinstance(asked, str) else asked
 
     def _lookup(self, name: str) -> Structure:
         if name in self.structures:

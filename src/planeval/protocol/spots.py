@@ -148,7 +148,7 @@ class _Finder:
     def _gap(self, solid: Structure, target: str) -> tuple[float | None, str]:
         """Return the smallest distance between a structure and a target, or why it is unknown."""
         try:
-            own = Solid(solid.stack, solid.stack.slabs(solid.method.caps, solid.method.between))
+            own = Solid(solid.stack, solid.slabs)
             found = [each for each in self._outer if each.name == target]
             return (gap_mm(own, found[0].solid), "") if found else (None, "the plan has no target")
         except GeometryError as error:
@@ -229,7 +229,7 @@ def _inside(solid: Structure, point: Point) -> Point:
     the one whose contour holds the point.
     """
     normal = solid.stack.frame.axes[2]
-    own = Solid(solid.stack, solid.stack.slabs(solid.method.caps, solid.method.between))
+    own = Solid(solid.stack, solid.slabs)
     sides = [np.asarray(point) + sign * INTO_SLAB_MM * normal for sign in (1, -1)]
     near = [(point_distance_mm(own, (*side.tolist(),)), (*side.tolist(),)) for side in sides]
     return min(near, key=lambda pair: pair[0])[1]
@@ -247,8 +247,7 @@ def _ready(structures: Iterable[Structure]) -> Iterator[_Near]:
     """Yield structures with a solid."""
     for each in structures:
         try:
-            slabs = each.stack.slabs(each.method.caps, each.method.between)
-            yield _Near(each.name, each, Solid(each.stack, slabs))
+            yield _Near(each.name, each, Solid(each.stack, each.slabs))
         except GeometryError:
             continue
 

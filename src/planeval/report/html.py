@@ -80,7 +80,7 @@ def render_html(
     chart = chart_of(curves, record, overlays_of(case, curves, reference))
     outlined = outlined_names(curves, case)
     # the page is set while they are drawn, and waits for them where it shows them
-    with slices_begun(case, record, outlined) if case else nullcontext(_no_slices) as drawn:
+    with slices_begun(case, record, outlined) if case else nullcontext(lambda: None) as drawn:
         viewer = viewer_of(case, record, outlined) if case and slices == "all" else None
         facts = {
             **_facts(record),
@@ -123,10 +123,6 @@ def write_html(
         language=language,
     )
     write_page(path, text)
-
-
-def _no_slices() -> None:
-    """There is no case to draw."""
 
 
 def _facts(record: EvaluationRecord) -> dict[str, Any]:

@@ -87,12 +87,10 @@ def _inside(structure: Structure, points_mm: Floats) -> NDArray[np.bool_]:
 
 def _near_depth_mm(structure: Structure, points_mm: Floats) -> Floats:
     """Return the signed distance of points to a structure's surface, no more than 20 mm of it."""
-    inside = _inside(structure, points_mm)
-    far = np.where(inside, AROUND_MM, -AROUND_MM)
     try:
         surface = surface_of(_cropped(structure.stack, points_mm))
-    except GeometryError:
-        return far
+    except GeometryError:  # nothing of it is near
+        return np.where(_inside(structure, points_mm), AROUND_MM, -AROUND_MM)
     return np.asarray(np.clip(surface.depth_mm(points_mm), -AROUND_MM, AROUND_MM))
 
 
