@@ -89,7 +89,7 @@ def _near_depth_mm(structure: Structure, points_mm: Floats) -> Floats:
     """Return the signed distance of points to a structure's surface, no more than 20 mm of it."""
     try:
         surface = surface_of(_cropped(structure.stack, points_mm))
-    except GeometryError:  # nothing of it is near
+    except GeometryError:  # nothing solid is near
         return np.where(_inside(structure, points_mm), AROUND_MM, -AROUND_MM)
     return np.asarray(np.clip(surface.depth_mm(points_mm), -AROUND_MM, AROUND_MM))
 
