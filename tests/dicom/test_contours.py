@@ -24,7 +24,7 @@ def test_numbers_equal_float(texts):
     assert numbers.tolist() == [float(text) for text in texts]
 
 
-@pytest.mark.parametrize("decimals", [1, 2, 4, 8])
+@pytest.mark.parametrize("decimals", [1, 2, 4, 8, 12])
 def test_long_plain_data_equals_float(decimals):
     """Long runs of plain decimals, as contours have them, are exact too."""
     values = np.random.default_rng(decimals).uniform(-500, 500, 100_000)

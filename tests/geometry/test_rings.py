@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 
 from planeval.geometry.rings import plane_area, plane_areas
 
@@ -137,9 +139,10 @@ def test_duplicate_counts_once():
     assert notes.duplicates == 1
 
 
-def test_near_duplicate_counts_once():
-    """Less than 0.1 % of difference is a duplicate."""
-    _, notes = plane_area([square(10), square(10.002)], xor=False)
+@pytest.mark.parametrize("at", [(0.0, 0.0), (-0.001, -0.001)])
+def test_near_duplicate_counts_once(at):
+    """Less than 0.1 % of difference is a duplicate, also where it lies all around the other."""
+    _, notes = plane_area([square(10), square(10.002, at)], xor=False)
     assert notes.duplicates == 1
 
 
@@ -208,6 +211,36 @@ def test_xor_agrees_with_point_parity():
     points = rng.uniform(0, 15, (2000, 2))
     inside = sum(shapely.contains_xy(shapely.Polygon(r), points) for r in rings) % 2 == 1
     assert (shapely.contains_xy(area, points) == inside).mean() > 0.999
+
+
+@st.composite
+def russian_dolls(draw):
+    """Squares side by side, each with some squares one within the other, in any order."""
+    sizes = draw(st.lists(st.lists(st.integers(1, 9), unique=True, max_size=5), max_size=4))
+    dolls = [
+        square(size, (20.0 * n + 5 - size / 2, 5 - size / 2))
+        for n, nested in enumerate(sizes)
+        for size in nested
+    ]
+    return draw(st.permutations(dolls)), sizes
+
+
+@given(russian_dolls(), st.booleans())
+def test_rings_within_rings_alternate_by_either_rule(dolls, xor):
+    """However many levels and parts: every second level is a hole, whatever the rule."""
+    rings, sizes = dolls
+    area, notes = plane_area(rings, xor=xor)
+    levels = [sorted(nested, reverse=True) for nested in sizes]
+    expected = sum((-1) ** depth * size**2 for one in levels for depth, size in enumerate(one))
+    assert area.is_valid
+    assert area.area == pytest.approx(expected)
+    points = np.random.default_rng(1).uniform((-5, -5), (75, 15), (400, 2))
+    inside = sum((shapely.contains_xy(shapely.Polygon(r), points) for r in rings), np.zeros(400))
+    assert (shapely.contains_xy(area, points) == (inside % 2 == 1)).all()
+    filled = sum(one[0] ** 2 for one in levels if one)
+    holes = sum(len(one) // 2 for one in levels)
+    assert notes.nested == (0 if xor else holes)
+    assert notes.filled_extra_mm2 == pytest.approx(0 if xor or not holes else filled - expected)
 
 
 def test_self_crossing_ring_agrees_with_ray_parity():

@@ -1,10 +1,11 @@
 """Backslash-separated decimal text to numbers, exactly as ``float`` reads it, for millions of them.
 
-Contours are plain decimals such as ``-123.45``. Eight digits fit one 64-bit word, and all words of
-a block of text become integers together, by three multiplications each (joining digits to pairs,
-pairs to fours, fours to eight). Up to fifteen digits make an integer that a double holds exactly;
-its quotient by a power of ten up to 10^15, exact too, is the correctly rounded value: the one that
-``float`` returns. Numbers of any other form (exponents, more digits, blanks) are read by ``float``.
+Contours are plain decimals such as ``-123.45``. Eight characters fit one 64-bit word: the digits before
+the point move up over it, and all words of a block of text become integers together, by three
+multiplications each (joining digits to pairs, pairs to fours, fours to eight). Longer numbers are joined
+from several words. Up to fifteen digits make an integer that a double holds exactly; its quotient by a
+power of ten up to 10^15, exact too, is the correctly rounded value: the one that ``float`` returns.
+Numbers of any other form (exponents, more digits, blanks) are read by ``float``.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ _BLOCK_BYTES = 1 << 18
 """Text parsed at a time: few enough for the processor's cache, and enough for two threads."""
 
 _WORD = 8
-_MOST_DIGITS = 15
+_SHORT, _MOST_DIGITS = _WORD - 1, 15
+"""Digits that fit one word beside their point, and the most that a double always holds."""
+
 _SEPARATOR, _POINT, _MINUS, _ZERO = (np.uint8(ord(c)) for c in "\\.-0")
 _TENS = 10 ** np.arange(_MOST_DIGITS + 1, dtype=np.uint64)
+_EXACT_TENS = _TENS.astype(np.float64)
+_LAST = np.array([(1 << 64) - (1 << 8 * (_WORD - n)) for n in range(_WORD + 1)], dtype=np.uint64)
+"""The last n characters of a word, which are its highest bytes."""
 
 _STEPS = tuple(
     (np.uint64(mask), np.uint64(factor), np.uint64(shift))
@@ -66,24 +72,27 @@ def _blocks(text: bytes) -> Iterator[bytes]:
 def _parse_block(text: bytes) -> NDArray[np.float64] | None:
     """Parse one block: plain decimals together, the others one by one."""
     padded = b"0" * (2 * _WORD) + text + b"\\"
-    padded += b"0" * (2 * _WORD - len(padded) % _WORD)
-    characters = np.frombuffer(padded, dtype=np.uint8)[2 * _WORD :][: len(text) + 1]
+    characters = np.frombuffer(padded, dtype=np.uint8)[2 * _WORD :]
     points, ends = _points_and_ends(characters)
     starts = np.concatenate([[0], ends[:-1] + 1])
     is_negative = characters[starts] == _MINUS
     before = points - starts - is_negative
     behind = np.maximum(ends - points - 1, 0)
-    is_plain = (before >= 0) & (before + behind >= 1) & (before + behind <= _MOST_DIGITS)
+    count = before + behind
+    is_plain = (before >= 0) & (count >= 1) & (count <= _MOST_DIGITS)
     expected = len(ends) + np.count_nonzero(is_negative) + np.count_nonzero(points != ends)
     is_digit = np.asarray(characters - _ZERO < 10)
     if np.count_nonzero(is_digit) + expected != len(characters):
         is_plain &= ~_has_others(is_digit, starts[is_negative], points, ends)
-    if not is_plain.all():
-        before, behind = np.where(is_plain, before, 0), np.where(is_plain, behind, 0)
-    words = np.frombuffer(padded, dtype="<u8")
-    whole = _integers(words, points + 2 * _WORD, before) * _TENS[behind]
-    whole += _integers(words, ends + 2 * _WORD, behind)
-    values = np.asarray(whole.astype(np.float64) / _TENS[behind])
+    is_short = is_plain & (count <= _SHORT)
+    # the word that ends before each character, wherever it lies in memory
+    words = np.ndarray((len(characters) + 1,), "<u8", padded, _WORD, strides=(1,))
+    values = np.zeros(len(ends))
+    for integers, which in ((_short, is_short), (_long, is_plain ^ is_short)):
+        if which.any():
+            at = slice(None) if which.all() else which
+            values[at] = integers(words, points[at], ends[at], before[at], behind[at])
+            values[at] /= _EXACT_TENS[behind[at]]
     np.negative(values, where=is_negative, out=values)
     for index in np.flatnonzero(~is_plain):
         number = _float(text[starts[index] : ends[index]])
@@ -96,13 +105,10 @@ def _parse_block(text: bytes) -> NDArray[np.float64] | None:
 def _points_and_ends(characters: NDArray[np.uint8]) -> tuple[Positions, Positions]:
     """Return where the whole part and the text of each number end; both are one without a point."""
     marks = np.flatnonzero((characters == _SEPARATOR) | (characters == _POINT))
-    is_end = characters[marks] == _SEPARATOR
-    ends = marks[np.flatnonzero(is_end)]
-    points = ends.copy()
-    at = np.flatnonzero(~is_end)
-    # as many ends lie before a point as marks that are not points
-    points[at - np.arange(len(at))] = marks[at]
-    return points, ends
+    at = np.flatnonzero(characters[marks] == _SEPARATOR)
+    ends = marks[at]
+    has_point = np.diff(at, prepend=-1) > 1
+    return np.where(has_point, marks[at - 1], ends), ends
 
 
 def _has_others(
@@ -117,29 +123,45 @@ def _has_others(
     return found
 
 
-def _integers(words: Words, stops: Positions, counts: Positions) -> Words:
-    """Return the integers that the ``counts`` digits before each stop spell.
+def _short(
+    words: Words, points: Positions, ends: Positions, before: Positions, behind: Positions
+) -> Words:
+    """Return the integers that the digits of numbers spell, where they fit one word with the point."""
+    # the word of an integer ends with its separator, in the place of a point
+    found = words[np.maximum(ends, points + 1)]
+    fraction = _LAST[behind]
+    whole = _LAST[before + behind] ^ fraction
+    fraction &= found
+    found <<= np.uint64(_WORD)
+    found &= whole
+    found |= fraction
+    return _joined(found)
 
-    ``words`` are the text's words of eight characters, the first in the lowest byte. Digits beyond
-    the last eight are a second word, for the numbers that have them.
-    """
-    # the eight characters before a stop: the end of one word and the start of the next
-    start = stops - _WORD
-    first, within = start >> 3, start & 7
-    low = (8 * within).astype(np.uint64)
-    found: Words = words[first] >> low
-    found |= words[first + 1] << (np.uint64(8 * _WORD) - low)
-    spare = (8 * (_WORD - np.minimum(counts, _WORD))).astype(np.uint64)
-    found >>= spare
-    found <<= spare
-    for mask, factor, shift in _STEPS:
-        found &= mask
-        found *= factor
-        found >>= shift
-    long = np.flatnonzero(counts > _WORD)
-    if len(long):
-        found[long] += _integers(words, stops[long] - _WORD, counts[long] - _WORD) * _TENS[_WORD]
+
+def _long(
+    words: Words, points: Positions, ends: Positions, before: Positions, behind: Positions
+) -> Words:
+    """Return the integers that the digits of numbers spell, of any length."""
+    whole = _spelled(words, points, before) * _TENS[behind]
+    return np.asarray(whole + _spelled(words, ends, behind))
+
+
+def _spelled(words: Words, stops: Positions, counts: Positions) -> Words:
+    """Return the integers that the ``counts`` digits before each stop spell."""
+    found = _joined(words[stops] & _LAST[np.minimum(counts, _WORD)])
+    more = np.flatnonzero(counts > _WORD)
+    if len(more):
+        found[more] += _spelled(words, stops[more] - _WORD, counts[more] - _WORD) * _TENS[_WORD]
     return found
+
+
+def _joined(words: Words) -> Words:
+    """Return the integers that words of eight digits spell, the first in the lowest byte."""
+    for mask, factor, shift in _STEPS:
+        words &= mask
+        words *= factor
+        words >>= shift
+    return words
 
 
 def _float(text: bytes) -> float | None:

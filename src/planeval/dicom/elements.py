@@ -88,10 +88,10 @@ class Item:
         if not raw:
             return ()
         try:
-            values = tuple(float(part) for part in raw.decode("ascii").split("\\"))
-        except (ValueError, UnicodeDecodeError) as error:
+            values = tuple(map(float, raw.split(b"\\")))
+        except ValueError as error:
             raise self._invalid(keyword, f"{raw[:40]!r} is not a list of numbers") from error
-        if not all(math.isfinite(value) for value in values):
+        if not all(map(math.isfinite, values)):
             raise self._invalid(keyword, f"{raw[:40]!r} holds a value that is not finite")
         return values
 

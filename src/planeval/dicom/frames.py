@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 
 from planeval.geometry.stack import AXIAL, PARALLEL_TOLERANCE, PlaneFrame
 
-__all__ = ["FLAT_MM", "find_frame", "frame_of_normal", "is_flat_in"]
+__all__ = ["FLAT_MM", "find_frame", "frame_of_normal", "height_ranges", "is_flat_in"]
 
 FLAT_MM = 0.1
 """Largest distance of a contour point from the contour's plane."""
 
 Points = NDArray[np.float64]
+
+
+def height_ranges(contours: Sequence[Points]) -> tuple[Points, Points]:
+    """Return the smallest and the largest third coordinate of every contour.
+
+    >>> height_ranges([np.array([[0.0, 0, 5], [1, 0, 6]]), np.array([[0.0, 0, 7]])])
+    (array([5., 7.]), array([6., 7.]))
+    """
+    heights = np.concatenate([points[:, 2] for points in contours])
+    starts = np.cumsum([0, *(len(points) for points in contours[:-1])])
+    return np.minimum.reduceat(heights, starts), np.maximum.reduceat(heights, starts)
 
 
 def is_flat_in(frame: PlaneFrame, contours: Sequence[Points]) -> bool:

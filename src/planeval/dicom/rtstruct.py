@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from planeval.dicom.codes import finding
 from planeval.dicom.elements import Item
 from planeval.dicom.files import DicomFile
-from planeval.dicom.frames import FLAT_MM, find_frame
+from planeval.dicom.frames import FLAT_MM, find_frame, height_ranges
 from planeval.dicom.rois import DrawnRoi, read_rois
 from planeval.dicom.solids import Solid, make_solids
 from planeval.geometry.grid import Grid
@@ -132,10 +132,8 @@ def _find_frames(rois: Sequence[DrawnRoi]) -> None:
 
 def _is_axial(contours: Sequence[Points]) -> bool:
     """Whether every contour keeps one z within the flatness tolerance."""
-    heights = np.concatenate([points[:, 2] for points in contours])
-    starts = np.concatenate([[0], np.cumsum([len(points) for points in contours])[:-1]])
-    spread = np.maximum.reduceat(heights, starts) - np.minimum.reduceat(heights, starts)
-    return bool((spread <= 2 * FLAT_MM).all())
+    low, high = height_ranges(contours)
+    return bool((high - low <= 2 * FLAT_MM).all())
 
 
 def _structures(

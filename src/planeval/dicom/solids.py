@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planeval.dicom.codes import finding
+from planeval.dicom.frames import height_ranges
 from planeval.geometry.grid import Grid, usual_step
 from planeval.geometry.rings import RingNotes, plane_areas
 from planeval.geometry.stack import AXIAL, DrawnPlane, PlanarStack, PlaneFrame
@@ -84,7 +85,8 @@ def _by_height(solid: Solid) -> list[tuple[float, list[Points]]]:
         flat = list(solid.contours)
     else:
         flat = [solid.frame.to_plane(points) for points in solid.contours]
-    heights = np.array([(points[:, 2].min() + points[:, 2].max()) / 2 for points in flat])
+    low, high = height_ranges(flat)
+    heights = (low + high) / 2
     order = np.argsort(heights, kind="stable")
     groups: list[list[int]] = []
     for index in order:

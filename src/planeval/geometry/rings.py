@@ -80,16 +80,19 @@ def plane_areas(
     rings = [ring for plane in rings_by_plane for ring in plane]
     polygons = _polygons(rings)
     simple = shapely.is_valid(polygons) if rings else np.zeros(0, bool)
+    bounds = shapely.bounds(polygons)
     results: list[tuple[Area, RingNotes]] = []
     start = 0
     for plane, by_xor in zip(rings_by_plane, xor, strict=True):
-        stop = start + len(plane)
-        if stop - start == 1 and simple[start]:
-            results.append((polygons[start], _NO_NOTES))
-        else:
-            part = slice(start, stop)
-            results.append(_combined(rings[part], polygons[part], simple[part], by_xor))
-        start = stop
+        part = slice(start, start + len(plane))
+        start += len(plane)
+        if len(plane) == 1 and simple[part.start]:
+            results.append((polygons[part.start], _NO_NOTES))
+            continue
+        found = None
+        if simple[part].all():
+            found = _clearly_placed(polygons[part], bounds[part], by_xor)
+        results.append(found or _combined(rings[part], polygons[part], simple[part], by_xor))
     return results
 
 
@@ -105,12 +108,48 @@ def _polygons(rings: Sequence[Ring]) -> NDArray[np.object_]:
     return np.asarray(shapely.polygons(shapely.linearrings(points, indices=owners)))
 
 
+def _clearly_placed(
+    polygons: NDArray[np.object_], bounds: NDArray[np.float64], xor: bool
+) -> tuple[Area, RingNotes] | None:
+    """Combine simple rings of which any two lie apart or one well inside the other.
+
+    Both rules then enclose the same, without any polygon operation: every second level is a hole. None
+    where two rings touch, cross, or differ by so little that they may be one drawn twice.
+    """
+    if not len(polygons):
+        return None
+    if _boxes_are_apart(bounds):
+        return shapely.multipolygons(polygons), _NO_NOTES
+    mm2 = shapely.area(polygons)
+    order = np.argsort(-mm2, kind="stable")
+    polygons, mm2 = polygons[order], mm2[order]
+    numbers = np.arange(len(polygons))
+    large, small = np.nonzero(numbers[:, None] < numbers)
+    is_inside = shapely.contains_properly(polygons[large], polygons[small])
+    if (mm2[large] - mm2[small] < SAME_SHARE * mm2[large])[is_inside].any():
+        return None
+    if shapely.intersects(polygons[large[~is_inside]], polygons[small[~is_inside]]).any():
+        return None
+    large, small = large[is_inside], small[is_inside]
+    depth = np.bincount(small, minlength=len(polygons))
+    rings = shapely.get_exterior_ring(polygons)
+    shells = np.flatnonzero(depth % 2 == 0)
+    solid = [
+        shapely.polygons(rings[n], rings[small[(large == n) & (depth[small] == depth[n] + 1)]])
+        for n in shells
+    ]
+    area = solid[0] if len(solid) == 1 else shapely.multipolygons(solid)
+    if xor:
+        return area, _NO_NOTES
+    nested = len(polygons) - len(shells)
+    extra = float(mm2[depth == 0].sum() - area.area)
+    return area, RingNotes(nested=nested, filled_extra_mm2=extra)
+
+
 def _combined(
     rings: Sequence[Ring], polygons: NDArray[np.object_], simple: NDArray[np.bool_], xor: bool
 ) -> tuple[Area, RingNotes]:
     """Combine the rings of one plane by the rule."""
-    if simple.all() and _boxes_are_apart(polygons):
-        return shapely.multipolygons(polygons), _NO_NOTES
     areas: list[Area] = []
     crossings, crossing_mm2, without_area = 0, 0.0, 0
     for ring, polygon, is_simple in zip(rings, polygons, simple, strict=True):
@@ -221,11 +260,11 @@ def _are_same(one: Area, other: Area) -> bool:
     return bool(shapely.symmetric_difference(one, other).area < allowed)
 
 
-def _boxes_are_apart(areas: NDArray[np.object_]) -> bool:
+def _boxes_are_apart(bounds: NDArray[np.float64]) -> bool:
     """Whether no two bounding boxes touch: then the areas are separate parts, whatever the rule."""
-    u0, v0, u1, v1 = shapely.bounds(areas).T
-    meet = (u0[:, None] <= u1) & (u0 <= u1[:, None]) & (v0[:, None] <= v1) & (v0 <= v1[:, None])
-    return bool(meet.sum() == len(areas))
+    low, high = bounds[:, None, :2], bounds[:, 2:]
+    meet = (low <= high).all(axis=2)
+    return bool(np.count_nonzero(meet & meet.T) == len(bounds))
 
 
 def _boxes_meet(one: Area, other: Area) -> bool:
