@@ -36,6 +36,14 @@ class TextProblems:
     undeclared: list[str] = field(default_factory=list)
     undecodable: list[str] = field(default_factory=list)
 
+    def add(self, other: TextProblems) -> None:
+        """Take over what another reader of the same file met."""
+        for mine, theirs in (
+            (self.undeclared, other.undeclared),
+            (self.undecodable, other.undecodable),
+        ):
+            mine.extend(each for each in theirs if each not in mine)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:

@@ -17,10 +17,10 @@ from planeval.dicom.codes import finding
 from planeval.dicom.contours import parse_contours
 from planeval.dicom.elements import Item
 from planeval.errors import DataError, MissingElement
-from planeval.geometry.stack import PlaneFrame
+from planeval.geometry.stack import PlanarStack, PlaneFrame
 from planeval.model import Finding
 
-__all__ = ["DrawnRoi", "read_rois"]
+__all__ = ["DrawnRoi", "list_rois", "read_contours"]
 
 Points = NDArray[np.float64]
 
@@ -32,7 +32,11 @@ _GREY = (128, 128, 128)
 
 @dataclass(slots=True)
 class DrawnRoi:
-    """An ROI while it is being read."""
+    """An ROI while it is being read.
+
+    ``items`` are its contours as they are stored, ``notes`` what was found in them, and ``solid`` what
+    became of them: a stack or the reason why they enclose none, and what was found while it was made.
+    """
 
     name: str
     number: int | None
@@ -41,13 +45,16 @@ class DrawnRoi:
     frame_uid: str = ""
     colour: tuple[int, int, int] = _GREY
     contour_item: Item | None = None
+    items: Sequence[Item] = ()
     kinds: list[str] = field(default_factory=list)
     contours: list[Points] = field(default_factory=list)
     points: list[Points] = field(default_factory=list)
     stated_spacing_mm: float | None = None
     slab_thickness_mm: float | None = None
     frame: PlaneFrame | None = None
+    solid: tuple[PlanarStack | str, list[Finding]] | None = None
     reason: str = ""
+    notes: list[Finding] = field(default_factory=list)
 
     @property
     def is_xor(self) -> bool:
@@ -55,14 +62,13 @@ class DrawnRoi:
         return XOR in self.kinds
 
 
-def read_rois(root: Item, findings: list[Finding]) -> list[DrawnRoi]:
-    """Read all ROIs of a structure set with their contours.
+def list_rois(root: Item, findings: list[Finding]) -> list[DrawnRoi]:
+    """List all ROIs of a structure set, with their contours as they are stored.
 
     Raises :class:`MissingElement` where the file defines no ROIs.
     """
     rois = _named(root, findings)
     _attach_contours(root, rois, findings)
-    _read_points(rois, findings)
     return rois
 
 
@@ -111,27 +117,28 @@ def _unique(name: str, used: set[str]) -> str:
 
 def _attach_contours(root: Item, rois: Sequence[DrawnRoi], findings: list[Finding]) -> None:
     """Give each ROI its item of ROIContourSequence; numbers that are not unique go by order."""
-    items: dict[int | None, list[Item]] = defaultdict(list)
+    items: dict[int | None, list[tuple[Item, Sequence[Item]]]] = defaultdict(list)
     for item in root.items("ROIContourSequence"):
-        items[item.integer("ReferencedROINumber")].append(item)
+        contours = item.items("ContourSequence")
+        items[item.integer("ReferencedROINumber")].append((item, contours))
     owners: dict[int | None, list[DrawnRoi]] = defaultdict(list)
     for roi in rois:
         owners[roi.number].append(roi)
     for number, found in items.items():
-        filled = [item for item in found if item.items("ContourSequence")]
+        filled = [(item, contours) for item, contours in found if contours]
         own = owners.get(number, [])
         if not own:
             if filled:
                 message = f"contours of ROI number {number}, which the file does not define"
                 findings.append(finding("contours-without-roi", message, root.place))
         elif len(own) == 1 and len(filled) <= 1:
-            own[0].contour_item = (filled or found)[0]
+            own[0].contour_item, own[0].items = (filled or found)[0]
         elif len(own) == len(found) and len(own) > 1:
             names = ", ".join(repr(roi.name) for roi in own)
             message = f"ROIs {names} share number {number}; contours are matched in file order"
             findings.append(finding("roi-number-repeated", message, root.place))
-            for roi, item in zip(own, found, strict=True):
-                roi.contour_item = item
+            for roi, pair in zip(own, found, strict=True):
+                roi.contour_item, roi.items = pair
         else:
             for roi in own:
                 roi.reason = (
@@ -140,17 +147,16 @@ def _attach_contours(root: Item, rois: Sequence[DrawnRoi], findings: list[Findin
                 )
 
 
-def _read_points(rois: Sequence[DrawnRoi], findings: list[Finding]) -> None:
-    """Read the contours of all ROIs: one bulk conversion for the whole file."""
+def read_contours(rois: Sequence[DrawnRoi]) -> None:
+    """Read the contours of some ROIs: one bulk conversion for all of them."""
     owners: list[DrawnRoi] = []
     kinds: list[str] = []
     data: list[bytes] = []
     stated: list[int | None] = []
     for roi in rois:
-        if roi.contour_item is None:
-            continue
         _read_display(roi)
-        for contour in roi.contour_item.at(f"ROI {roi.name!r}").items("ContourSequence"):
+        place = f"ROI {roi.name!r}"
+        for contour in (item.at(place) for item in roi.items):
             owners.append(roi)
             kinds.append(_kind(contour))
             data.append(contour.raw("ContourData"))
@@ -165,11 +171,14 @@ def _read_points(rois: Sequence[DrawnRoi], findings: list[Finding]) -> None:
         if count is not None and count != len(points):
             miscounted[roi.name] += 1
         _sort_in(roi, kind, points)
-    for name, count in miscounted.items():
-        message = f"{count} contours hold another number of points than NumberOfContourPoints says"
-        findings.append(finding("contour-count-mismatch", message, name))
     for roi in rois:
-        _judge_kinds(roi, findings)
+        if miscounted[roi.name]:
+            message = (
+                f"{miscounted[roi.name]} contours hold another number of points than "
+                "NumberOfContourPoints says"
+            )
+            roi.notes.append(finding("contour-count-mismatch", message, roi.name))
+        _judge_kinds(roi)
 
 
 def _read_display(roi: DrawnRoi) -> None:
@@ -208,31 +217,31 @@ def _sort_in(roi: DrawnRoi, kind: str, points: Points) -> None:
         roi.contours.append(points)
 
 
-def _judge_kinds(roi: DrawnRoi, findings: list[Finding]) -> None:
+def _judge_kinds(roi: DrawnRoi) -> None:
     """Say what follows from the geometric types of an ROI's contours, and drop short ones."""
     kinds = Counter(roi.kinds)
     if kinds[""] and roi.contours:
         message = "contours without ContourGeometricType are taken as closed"
-        findings.append(finding("contour-type-missing", message, roi.name))
+        roi.notes.append(finding("contour-type-missing", message, roi.name))
     if kinds[_XOR_MISSPELLED]:
         message = f"ContourGeometricType {_XOR_MISSPELLED} is not a DICOM term; read as {XOR}"
-        findings.append(finding("contour-type-misspelled", message, roi.name))
+        roi.notes.append(finding("contour-type-misspelled", message, roi.name))
     if kinds[XOR] and (kinds[CLOSED] or kinds[""]):
         message = "closed contours and XOR contours are mixed: all are combined by the XOR rule"
-        findings.append(finding("contour-types-mixed", message, roi.name))
+        roi.notes.append(finding("contour-types-mixed", message, roi.name))
     others = {
         kind: n for kind, n in kinds.items() if kind not in (CLOSED, XOR, "", _XOR_MISSPELLED)
     }
     if others and roi.contours:
         listed = ", ".join(f"{count} {kind}" for kind, count in others.items())
         message = f"{listed} contours beside closed ones are left out of the solid"
-        findings.append(finding("open-contours-ignored", message, roi.name))
+        roi.notes.append(finding("open-contours-ignored", message, roi.name))
     elif others and not roi.points and not roi.reason:
         roi.reason = f"its contours are {', '.join(others)}: only closed contours enclose a volume"
     kept = [points for points in roi.contours if len(points) >= 3]
     if len(kept) < len(roi.contours):
         message = f"{len(roi.contours) - len(kept)} contours of fewer than 3 points are left out"
-        findings.append(finding("contour-dropped", message, roi.name))
+        roi.notes.append(finding("contour-dropped", message, roi.name))
         if not kept and not roi.reason:
             roi.reason = "none of its contours has 3 points or more"
     roi.contours = kept

@@ -38,9 +38,9 @@ class Solid:
 
 
 def make_solids(
-    solids: Sequence[Solid], image: Grid | None, findings: list[Finding]
-) -> list[PlanarStack | str]:
-    """Return the stack of each solid, or the reason why it has none.
+    solids: Sequence[Solid], image: Grid | None
+) -> list[tuple[PlanarStack | str, list[Finding]]]:
+    """Return the stack of each solid, or the reason why it has none, with what was found on the way.
 
     The rings of all solids are combined in one batch.
     """
@@ -53,7 +53,7 @@ def make_solids(
         planes.extend(rings for _height, rings in grouped)
         rules.extend([solid.is_xor] * len(grouped))
     areas = iter(plane_areas(planes, rules))
-    made: list[PlanarStack | str] = []
+    made: list[tuple[PlanarStack | str, list[Finding]]] = []
     for solid, own in zip(solids, heights, strict=True):
         results = [next(areas) for _height in own]
         drawn = [
@@ -61,22 +61,33 @@ def make_solids(
             for height, (area, _notes) in zip(own, results, strict=True)
             if not area.is_empty
         ]
-        notes = [notes for _area, notes in results]
-        if not drawn:
-            _report_rings(solid, notes, 1.0, findings)
-            made.append("its contours enclose no area")
-            continue
-        stack = _stack(solid, drawn, image, findings)
-        if stack.spacing_mm is None:
-            made.append(
-                "it is drawn on one plane, and neither ContourSlabThickness nor an image states "
-                "how thick it is: its volume is unknown"
-            )
-            continue
-        _report_rings(solid, notes, stack.spacing_mm, findings)
-        _report_stack(solid, stack, findings)
-        made.append(stack)
+        findings: list[Finding] = []
+        made.append(
+            (_made(solid, drawn, [notes for _, notes in results], image, findings), findings)
+        )
     return made
+
+
+def _made(
+    solid: Solid,
+    drawn: Sequence[DrawnPlane],
+    notes: Sequence[RingNotes],
+    image: Grid | None,
+    findings: list[Finding],
+) -> PlanarStack | str:
+    """Make the stack of a solid's planes."""
+    if not drawn:
+        _report_rings(solid, notes, 1.0, findings)
+        return "its contours enclose no area"
+    stack = _stack(solid, drawn, image, findings)
+    if stack.spacing_mm is None:
+        return (
+            "it is drawn on one plane, and neither ContourSlabThickness nor an image states "
+            "how thick it is: its volume is unknown"
+        )
+    _report_rings(solid, notes, stack.spacing_mm, findings)
+    _report_stack(solid, stack, findings)
+    return stack
 
 
 def _by_height(solid: Solid) -> list[tuple[float, list[Points]]]:

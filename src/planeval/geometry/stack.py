@@ -186,8 +186,17 @@ class PlanarStack:
         self.spacing_mm = spacing_mm if spacing_mm is not None else _most_frequent(distances)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Rebuild through the constructor."""
-        return _rebuild, (self.frame, self.planes, self.spacing_mm, self._slabs)
+        """Rebuild through the constructor; all areas are written in one go."""
+        areas = {id(each.area): each.area for each in self.planes}
+        areas |= {id(each.area): each.area for each in self._slabs}
+        numbers = {key: number for number, key in enumerate(areas)}
+        return _rebuild, (
+            self.frame,
+            self.spacing_mm,
+            shapely.to_wkb(list(areas.values())),
+            [(plane.offset_mm, numbers[id(plane.area)]) for plane in self.planes],
+            [(s.low_mm, s.high_mm, numbers[id(s.area)], s.readings) for s in self._slabs],
+        )
 
     def __repr__(self) -> str:
         if self.planes:
@@ -272,12 +281,19 @@ class PlanarStack:
 
 def _rebuild(
     frame: PlaneFrame,
-    planes: tuple[DrawnPlane, ...],
     spacing_mm: float | None,
-    slabs: tuple[Slab, ...],
+    wkb: NDArray[np.object_],
+    planes: Sequence[tuple[float, int]],
+    slabs: Sequence[tuple[float, float, int, CapReading]],
 ) -> PlanarStack:
-    """Rebuild an unpickled stack."""
-    return PlanarStack(frame, planes, spacing_mm=spacing_mm, slabs=slabs)
+    """Rebuild an unpickled stack: what shared an area shares it again."""
+    areas = shapely.from_wkb(wkb)
+    return PlanarStack(
+        frame,
+        [DrawnPlane(height, areas[number]) for height, number in planes],
+        spacing_mm=spacing_mm,
+        slabs=[Slab(low, high, areas[number], readings) for low, high, number, readings in slabs],
+    )
 
 
 def _most_frequent(distances: NDArray[np.float64]) -> float | None:
