@@ -1,5 +1,9 @@
 """RTSTRUCT: every ROI is a solid, points, or unusable with a reason; doubts are findings."""
 
+import copy
+import pickle
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -559,3 +563,76 @@ def test_contour_sequence_that_is_no_sequence_is_an_error(writer):
 
     with pytest.raises(DataError, match="ContourSequence"):
         read(writer.structures([Roi("A", BOX)], edit=edit))
+
+
+MANY = [
+    Roi("holes", [*prism(box_ring(40, 40), [0, 5]), *prism(box_ring(8, 8), [0, 5])]),
+    Roi("elsewhere", BOX, frame_uid="1.2.3.4"),
+    Roi("gap", prism(box_ring(20, 20), [0, 5, 20, 25])),
+    Roi("empty", None),
+    Roi("broken", BOX, texts=[None, "1\\x\\3", None]),
+    Roi("sagittal", [np.roll(points, 1, axis=1) for points in BOX]),
+    Roi("point", [[[1, 2, 3]]], geometric_type="POINT"),
+    Roi("other kind", BOX),
+    Roi("crossing", [[[0, 0, 0], [20, 20, 0], [20, 0, 0], [0, 20, 0]]], slab_thickness_mm=3),
+    Roi("sagittal too", [np.roll(points, 1, axis=1) + 1 for points in BOX]),
+]
+"""ROIs of every kind: what becomes of one must not depend on its neighbours."""
+
+
+@pytest.fixture(params=[2, 3, 20])
+def in_shares(request, monkeypatch):
+    """Have ROIs read in shares as other processes would: on copies, with results that were sent."""
+
+    @contextmanager
+    def begun(work, items):
+        tasks = [copy.deepcopy((work, item)) for item in items]
+        yield lambda: [pickle.loads(pickle.dumps(task(item))) for task, item in tasks]
+
+    def start():
+        monkeypatch.setattr("planeval.dicom.rtstruct.WORTH_A_PROCESS", 1)
+        monkeypatch.setattr("planeval.dicom.rtstruct.cores", lambda: request.param)
+        monkeypatch.setattr("planeval.dicom.rtstruct.begun", begun)
+
+    return start
+
+
+def test_shares_of_the_rois_change_nothing(writer, in_shares):
+    """Read side by side, a file gives the same structures, reasons, findings and text problems."""
+
+    def edit(ds):
+        del ds.SpecificCharacterSet
+        ds.ROIContourSequence[7].ContourSequence[0].add_new(0x30060042, "CS", "GESCHLOSSEN_Ä")
+
+    path = writer.structures(MANY, edit=edit)
+    file, other = (open_file(path, path.name) for _ in range(2))
+    whole = read_structure_set(file)
+    in_shares()
+    shared = read_structure_set(other)
+    assert shared.findings == whole.findings
+    assert shared.unusable == whole.unusable
+    assert shared.points == whole.points
+    assert other.root.problems == file.root.problems
+    assert file.root.problems.undeclared
+    for one, same in zip(shared.structures, whole.structures, strict=True):
+        assert (one.name, one.number, one.colour) == (same.name, same.number, same.colour)
+        assert one.stack.frame.is_same(same.stack.frame)
+        assert (one.stack.frame is AXIAL) == (same.stack.frame is AXIAL)
+        for mine, theirs in zip(one.stack.planes, same.stack.planes, strict=True):
+            assert mine.offset_mm == theirs.offset_mm
+            assert mine.area.equals_exact(theirs.area, 0)
+    oblique = [one.stack.frame for one in shared.structures if one.name.startswith("sagittal")]
+    assert oblique[0] is oblique[1]
+
+
+def test_error_in_another_share_is_told(writer, in_shares):
+    """What cannot be read at all is an error, whoever reads it."""
+
+    def edit(ds):
+        contour = ds.ROIContourSequence[1].ContourSequence[0]
+        contour.add_new(0x30060046, "LO", "several")
+
+    path = writer.structures([Roi("A", BOX), Roi("B", BOX)], edit=edit)
+    in_shares()
+    with pytest.raises(InvalidElement, match=r"ROI 'B'.*NumberOfContourPoints"):
+        read(path)

@@ -147,3 +147,14 @@ def test_stacks_survive_pickling():
     """Drawn and derived stacks keep their volume."""
     for one in (stack([0, 5, 10]), combine(stack([0, 5]), stack([1, 3], HOLE), shapely.difference)):
         assert volume_cc(pickle.loads(pickle.dumps(one))) == pytest.approx(volume_cc(one))
+
+
+def test_pickling_keeps_what_is_shared():
+    """Slabs of one area share it again, and the axial frame stays itself: both are known by identity."""
+    one = PlanarStack(AXIAL, slabs=[Slab(0, 1, BOX), Slab(1, 2, HOLE), Slab(2, 3, BOX)])
+    again = pickle.loads(pickle.dumps(one))
+    assert again.frame is AXIAL
+    first, second, third = again.slabs()
+    assert first.area is third.area
+    assert first.area.equals_exact(BOX, 0)
+    assert second.area.equals_exact(HOLE, 0)

@@ -94,9 +94,9 @@ class PlaneFrame:
         axes.setflags(write=False)
         object.__setattr__(self, "_axes", axes)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Rebuild through the constructor."""
-        return PlaneFrame, (self.row, self.column)
+    def __reduce__(self) -> str | tuple[object, ...]:
+        """Rebuild through the constructor; the axial frame stays the one that it is."""
+        return "AXIAL" if self is AXIAL else (PlaneFrame, (self.row, self.column))
 
     @property
     def axes(self) -> NDArray[np.float64]:
