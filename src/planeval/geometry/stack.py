@@ -160,7 +160,7 @@ class PlanarStack:
     is None for one plane whose thickness nobody states. A derived stack has slabs only.
     """
 
-    __slots__ = ("_slabs", "frame", "planes", "spacing_mm")
+    __slots__ = ("_prisms", "_slabs", "frame", "planes", "spacing_mm")
 
     def __init__(
         self,
@@ -173,6 +173,7 @@ class PlanarStack:
         self.frame = frame
         self.planes = tuple(sorted(planes, key=lambda plane: plane.offset_mm))
         self._slabs = tuple(sorted(slabs, key=lambda slab: slab.low_mm))
+        self._prisms: dict[str, tuple[Slab, ...]] = {}
         if self.planes and self._slabs:
             raise ValueError("a stack has drawn planes or derived slabs, not both")
         heights = np.array([plane.offset_mm for plane in self.planes])
@@ -226,8 +227,15 @@ class PlanarStack:
                 "one drawn plane and no stated thickness (ContourSlabThickness, slice spacing): "
                 "its volume is unknown"
             )
-        inner = _between_planes(self.planes, self.spacing_mm, between)
-        return (*inner, *_end_caps(self.planes, self.spacing_mm, caps))
+        if between != "prism":  # areas of their own would take more memory than the planes
+            return self._made_slabs(self.spacing_mm, caps, between)
+        if caps not in self._prisms:
+            self._prisms[caps] = self._made_slabs(self.spacing_mm, caps, between)
+        return self._prisms[caps]
+
+    def _made_slabs(self, spacing_mm: float, caps: str, between: str) -> tuple[Slab, ...]:
+        inner = _between_planes(self.planes, spacing_mm, between)
+        return (*inner, *_end_caps(self.planes, spacing_mm, caps))
 
     def chosen_slabs(
         self,
