@@ -158,3 +158,17 @@ def test_pickling_keeps_what_is_shared():
     assert first.area is third.area
     assert first.area.equals_exact(BOX, 0)
     assert second.area.equals_exact(HOLE, 0)
+
+
+def test_asked_again_a_stack_says_the_same():
+    """One choice of end caps never answers for another, whatever was asked before."""
+    one = stack([0, 5, 10])
+    cc = {
+        (caps, between): volume_cc(stack([0, 5, 10]), caps=caps, between=between)
+        for caps in ("half", "none", "tapered")
+        for between in ("prism", "interpolated")
+    }
+    assert cc["none", "prism"] < cc["tapered", "prism"] < cc["half", "prism"]
+    for _ in range(2):
+        for (caps, between), expected in cc.items():
+            assert volume_cc(one, caps=caps, between=between) == expected
