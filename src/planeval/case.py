@@ -238,9 +238,8 @@ class Case:
         """
         parsed = grammar.parse(metric) if isinstance(metric, str) else metric
         solid = self._solid(structure)
-        reason = dosimetry.biology.obstacle(self._needed_dose()) if parsed.biology else ""
-        if reason:
-            return Value.undefined(f"no {parsed.biology}: {reason}", parsed.unit)
+        if (unknown := self._no_biology(parsed.biology, parsed.unit)) is not None:
+            return unknown
         used = rx or self.prescription_of(solid.name)
         rx_gy = used.total_gy if used else None
         if parsed.kind.is_index:
@@ -280,12 +279,10 @@ class Case:
         which the prescriptions of the case say, and where fractions are unknown.
         """
         solid = self._solid(structure)
-        reason = dosimetry.biology.obstacle(self._needed_dose())
-        if reason:
-            return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
-        doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
+        if (unknown := self._no_biology(parameters.biology, Unit.PERCENT)) is not None:
+            return unknown
         return metrics.ntcp.complication_probability(
-            parameters, self._dvh(solid, parameters.biology), doses
+            parameters, self._dvh(solid, parameters.biology), self._fraction_doses
         )
 
     def extremes(
@@ -296,7 +293,7 @@ class Case:
         With ``biology`` in EQD2 or BED, None where :meth:`metric` would be undefined for its fractions.
         """
         solid = self._solid(structure)
-        if biology is not None and dosimetry.biology.obstacle(self._needed_dose()):
+        if self._no_biology(biology, Unit.GY) is not None:
             return None, None
         dvh = self._dvh(solid, biology)
         return dvh.hottest, dvh.coldest
@@ -321,9 +318,8 @@ class Case:
         """
         solid = self._solid(structure)
         dose = self._needed_dose()
-        reason = dosimetry.biology.obstacle(dose) if biology is not None else ""
-        if reason:
-            return Value.undefined(f"no {biology}: {reason}", Unit.GY)
+        if (unknown := self._no_biology(biology, Unit.GY)) is not None:
+            return unknown
         if not self._dvh(solid, biology).outside_cc > 0:
             return Value.undefined(f"nothing of {solid.name} lies outside the dose grid", Unit.GY)
         return self._edge(solid, biology, dose)
@@ -344,12 +340,10 @@ class Case:
         Model output for information; undefined where :meth:`ntcp` is.
         """
         solid = self._solid(structure)
-        reason = dosimetry.biology.obstacle(self._needed_dose())
-        if reason:
-            return Value.undefined(f"no {parameters.biology}: {reason}", Unit.PERCENT)
-        doses = [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
+        if (unknown := self._no_biology(parameters.biology, Unit.PERCENT)) is not None:
+            return unknown
         return metrics.tcp.control_probability(
-            parameters, self._dvh(solid, parameters.biology), doses
+            parameters, self._dvh(solid, parameters.biology), self._fraction_doses
         )
 
     def spills(self, target: str | Structure, rx: Prescription) -> tuple[IsodosePart, ...]:
@@ -412,6 +406,16 @@ class Case:
                 body, target, self._isodoses(target)
             )
         return self._hottest_far[target]
+
+    def _no_biology(self, biology: Biology | None, unit: Unit) -> Value | None:
+        """The undefined value, with the reason, where the dose has no EQD2 or BED; None where it has."""
+        reason = dosimetry.biology.obstacle(self._needed_dose()) if biology is not None else ""
+        return Value.undefined(f"no {biology}: {reason}", unit) if reason else None
+
+    @property
+    def _fraction_doses(self) -> list[float]:
+        """The doses per fraction of the prescriptions that state one."""
+        return [rx.fraction_gy for rx in self.prescriptions if rx.fraction_gy is not None]
 
     def _dvh(self, solid: Structure, biology: Biology | None) -> Dvh:
         """The DVH in physical dose, EQD2 or BED."""

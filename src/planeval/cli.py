@@ -30,6 +30,7 @@ from planeval.cli_names import names
 from planeval.cli_options import (
     Dose,
     child_pugh_option,
+    chosen_formats,
     map_option,
     names_option,
     prescriptions,
@@ -151,7 +152,7 @@ def evaluate(
 ) -> int:
     """Judge a plan by a protocol and report."""
     started = time.time()
-    wanted = _formats(formats)
+    wanted = chosen_formats(formats, FORMATS)
     other = read_reference(reference, reading) if reference else None
     case = whole_case(reading)
     result = pe.evaluate(
@@ -285,7 +286,7 @@ def demo(out: Path) -> int:
     shutil.copytree(_demo_case(), case, dirs_exist_ok=True)
     click.echo(f"synthetic case in {case}", err=True)
     result = pe.evaluate(pe.load(case), "hcc-zhai2025")
-    _write_evaluation(out / "report", _formats(DEFAULT_FORMATS), result, time.time())
+    _write_evaluation(out / "report", set(DEFAULT_FORMATS.split(",")), result, time.time())
     show(pe.report.terminal_evaluation.evaluation_table(result.record))
     click.echo(f"written to {out / 'report'}", err=True)
     return _exit_code(result.verdict.value, "fail")
@@ -314,16 +315,6 @@ def _say_protocol(result: pe.Evaluation) -> None:
     if protocol.origin != "shipped":
         place = protocol.origin.replace("-", " ")
         click.echo(f"protocol {protocol.id} ({place}): sha256 {protocol.sha256}", err=True)
-
-
-def _formats(text: str) -> set[str]:
-    wanted = {part.strip() for part in text.split(",") if part.strip()}
-    unknown = wanted - set(FORMATS)
-    if unknown:
-        raise click.UsageError(
-            f"--format {', '.join(sorted(unknown))}: choose from {', '.join(FORMATS)}"
-        )
-    return wanted
 
 
 def _write_evaluation(

@@ -12,6 +12,7 @@ import planeval as pe
 from planeval.cli_options import (
     Dose,
     child_pugh_option,
+    chosen_formats,
     map_option,
     names_option,
     prescriptions,
@@ -95,7 +96,7 @@ def compare(
 
     So 0 never hides a failed row unless --fail-on says what else to look for.
     """  # noqa: D301 - the mark by which click keeps lines
-    wanted = _formats(formats)
+    wanted = chosen_formats(formats, FORMATS)
     result = pe.compare(_evaluations(_cases(paths, plans, judging), judging))
     if out is not None:
         _write(out, wanted, result, language)
@@ -137,16 +138,6 @@ def _evaluations(cases: Sequence[pe.Case], judging: dict[str, Any]) -> list[pe.E
     return [
         pe.evaluate(case, protocol, mapping=mapping, aliases=aliases, **judging) for case in cases
     ]
-
-
-def _formats(text: str) -> set[str]:
-    wanted = {part.strip() for part in text.split(",") if part.strip()}
-    unknown = wanted - set(FORMATS)
-    if unknown:
-        raise click.UsageError(
-            f"--format {', '.join(sorted(unknown))}: choose from {', '.join(FORMATS)}"
-        )
-    return wanted
 
 
 def _write(out: Path, wanted: set[str], result: pe.Comparison, language: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import planeval as pe
 __all__ = [
     "Dose",
     "child_pugh_option",
+    "chosen_formats",
     "map_option",
     "names_option",
     "prescriptions",
@@ -184,6 +185,17 @@ def structure_map(pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError(f"--map names {plan_name.strip()!r} twice")
         mapping[plan_name.strip()] = protocol_name.strip()
     return mapping
+
+
+def chosen_formats(text: str, known: Sequence[str]) -> set[str]:
+    """Take ``--format`` apart; a format that is not known is a usage error."""
+    wanted = {part.strip() for part in text.split(",") if part.strip()}
+    unknown = wanted - set(known)
+    if unknown:
+        raise click.UsageError(
+            f"--format {', '.join(sorted(unknown))}: choose from {', '.join(known)}"
+        )
+    return wanted
 
 
 def write(out: Path, files: dict[str, str]) -> None:

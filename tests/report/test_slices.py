@@ -81,11 +81,12 @@ def test_the_centroid_is_one_of_volume():
     assert solid.centroid_mm == pytest.approx((12, -7, 3), abs=0.05)
 
 
-def test_an_empty_structure_has_no_centroid():
+@pytest.mark.parametrize("place", ["centroid_mm", "bounds_mm"])
+def test_an_empty_structure_has_no_place(place):
     """The error names it."""
     empty = Structure("E", ellipsoid((0, 0, 500.0), (1, 1, 1)))
     with pytest.raises(GeometryError, match="'E' is empty"):
-        _ = empty.centroid_mm
+        getattr(empty, place)
 
 
 @pytest.mark.parametrize(

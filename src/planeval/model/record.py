@@ -31,6 +31,7 @@ from planeval.model.rows import (
     RowGroup,
     RowKind,
     StructureMatch,
+    flat_rows,
 )
 from planeval.model.spots import Beyond, SpotRow
 from planeval.model.targets import Spill, TargetRow, TargetValue
@@ -360,7 +361,7 @@ class EvaluationRecord:
 
     def flat_rows(self) -> tuple[Row, ...]:
         """Return every row in reading order, groups opened, information last."""
-        return tuple(row for item in self.rows + self.information for row in _leaves(item))
+        return tuple(flat_rows(self.rows + self.information))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data: numbers to 9 significant digits, enums as text, no NaN."""
@@ -370,10 +371,3 @@ class EvaluationRecord:
     def to_json(self) -> str:
         """Return evaluation.json: sorted keys, LF, the same text for the same record."""
         return json_text(self)
-
-
-def _leaves(item: Row | RowGroup) -> tuple[Row, ...]:
-    """Return the rows inside an item."""
-    if isinstance(item, Row):
-        return (item,)
-    return tuple(row for member in item.members for row in _leaves(member))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,7 @@ __all__ = [
     "RowKind",
     "ScaledLevel",
     "StructureMatch",
+    "flat_rows",
 ]
 
 
@@ -250,3 +252,12 @@ class RowGroup:
     def is_counted(self) -> bool:
         """Whether this group decides the verdict."""
         return self.kind.is_counted and self.in_verdict
+
+
+def flat_rows(items: Iterable[Row | RowGroup]) -> Iterator[Row]:
+    """Yield every row of some rows and groups in reading order, groups opened."""
+    for item in items:
+        if isinstance(item, Row):
+            yield item
+        else:
+            yield from flat_rows(item.members)

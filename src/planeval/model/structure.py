@@ -79,11 +79,11 @@ class Structure:
     def bounds_mm(self) -> tuple[Point, Point]:
         """Lowest and highest patient (x, y, z) of the solid.
 
-        Raises ValueError for an empty structure.
+        Raises :class:`~planeval.errors.GeometryError` for an empty structure.
         """
         slabs = self.slabs
         if not slabs:
-            raise ValueError(f"structure {self.name!r} is empty: it has no bounds")
+            raise GeometryError(f"structure {self.name!r} is empty: it has no bounds")
         flat, of = shapely.get_coordinates([slab.area for slab in slabs], return_index=True)
         ends = ([slab.low_mm for slab in slabs], [slab.high_mm for slab in slabs])
         corners = [np.column_stack([flat, np.array(heights)[of]]) for heights in ends]

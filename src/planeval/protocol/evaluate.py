@@ -23,7 +23,7 @@ from planeval.model.record import (
     SourceNote,
     UnjudgedOrgan,
 )
-from planeval.model.rows import MatchKind, Row, RowGroup, RowKind, StructureMatch
+from planeval.model.rows import MatchKind, Row, RowGroup, RowKind, StructureMatch, flat_rows
 from planeval.protocol.anatomy import anatomy_findings, named_organs
 from planeval.protocol.applicability import applies, condition_text, facts_of
 from planeval.protocol.attention import attention_lines, own_targets, prescription_line
@@ -109,7 +109,7 @@ def evaluate(
         structures = structure_rows(case, measurer, _matched(matcher.matches()))
         target_lines = tuple(_target_lines(case, measurer, prescriptions, targets=targets))
         indices = target_rows(case, measurer, targets)
-        spots = spot_rows(case, measurer, list(_leaves(items)), targets)
+        spots = spot_rows(case, measurer, list(flat_rows(items)), targets)
         margins = tuple(audits())
     summary = _protocol_summary(protocol, scope)
     counted = [one.judgement.outcome.status for one in judged if one.judgement and one.counts]
@@ -167,7 +167,7 @@ def _cut_by_scan(checked: PlanChecks) -> frozenset[str]:
 def _levels(items: Sequence[Row | RowGroup]) -> dict[str, list[float]]:
     """Return the doses of the limits by structure: where V is compared with another system's."""
     found: dict[str, list[float]] = {}
-    for row in _leaves(items):
+    for row in flat_rows(items):
         for mark in row.marks:
             if mark.dose_gy > 0 and mark.dose_gy not in found.setdefault(mark.structure, []):
                 found[mark.structure].append(mark.dose_gy)
@@ -343,7 +343,7 @@ def _target_lines(
 def _not_judged(matcher: Matcher, rows: Sequence[Row | RowGroup]) -> tuple[UnjudgedOrgan, ...]:
     """Return the drawn organs that no counted row came to an outcome for."""
     judged, named = set[str](), set[str]()
-    for row in _leaves(rows):
+    for row in flat_rows(rows):
         if not row.is_counted or row.outcome is None:
             continue
         named.update(row.match.plan_names)
@@ -372,11 +372,3 @@ def _is_organ(roi: Candidate) -> bool:
     if kind in ("GTV", "CTV", "ITV", "PTV", "EXTERNAL"):
         return False
     return bool(standard_name(roi.name)) or (kind in _ORGAN_TYPES and not is_helper(roi.name))
-
-
-def _leaves(items: Sequence[Row | RowGroup]) -> Iterator[Row]:
-    for item in items:
-        if isinstance(item, Row):
-            yield item
-        else:
-            yield from _leaves(item.members)

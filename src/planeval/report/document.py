@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from planeval.model.record import EvaluationRecord
-from planeval.model.rows import MatchKind, Row, RowGroup
+from planeval.model.rows import MatchKind, Row, RowGroup, flat_rows
 from planeval.report.cells import (
     StatusCell,
     ValueCell,
@@ -163,15 +163,9 @@ def _ids(item: Row | RowGroup) -> Iterable[str]:
             yield from _ids(member)
 
 
-def _leaves(item: Row | RowGroup) -> list[Row]:
-    if isinstance(item, Row):
-        return [item]
-    return [row for member in item.members for row in _leaves(member)]
-
-
 def _organ(item: Row | RowGroup) -> str:
     """Return the heading: ``Liver`` for Liver - GTV, the title of a group of several organs."""
-    organs = {_ORGAN.split(row.structure, maxsplit=1)[0] for row in _leaves(item)}
+    organs = {_ORGAN.split(row.structure, maxsplit=1)[0] for row in flat_rows([item])}
     if len(organs) == 1:
         return organs.pop()
     return item.title or ", ".join(sorted(organs))
