@@ -64,13 +64,14 @@ def read_dose_file(file: DicomFile, relative: RelativeScale | None = None) -> Do
     factor = _factor(root, relative, findings)
     grid = _grid(root, findings)
     stored = stored_pixels(file, grid.shape)
-    if stored.size and stored.min() < 0:
+    if stored.dtype.kind == "i" and stored.size and stored.min() < 0:
         raise root.invalid("PixelData", f"it holds negative dose ({stored.min() * factor:g} Gy)")
     gy = stored.astype(np.float32)
     gy *= np.float32(factor)
-    if not np.isfinite(gy.max()):
+    largest = gy.max()
+    if not np.isfinite(largest):
         raise root.invalid("DoseGridScaling", f"{factor} gives doses that are not finite")
-    if gy.max() == 0:
+    if largest == 0:
         findings.append(finding("dose-zero", "the dose is 0 Gy in every voxel", file.name))
     gy.setflags(write=False)
     return DoseFile(
