@@ -223,15 +223,11 @@ def _look_at_nodes(best: _Best, rivals: _Rivals) -> None:
     column = np.add.outer([0, 1, 0, 1], column).ravel()
     number = np.tile(rivals.number, 4)
     doses = np.stack(rivals.doses.sides(number, row, column))
-    wins = best.is_beaten_by(doses).any(axis=0)
     u, v = lattice.u_mm[column], lattice.v_mm[row]
-    inside = np.zeros(len(number), dtype=bool)
-    for one in sorted(set(number[wins].tolist())):
-        sheet = rivals.doses.layers[one].sheet
-        at = np.flatnonzero(wins & (number == one))
-        if sheet is not None:
-            inside[at] = shapely.intersects_xy(sheet.area, u[at], v[at])
-    at = np.flatnonzero(inside)
+    at = np.flatnonzero(best.is_beaten_by(doses).any(axis=0))
+    sheets = [rivals.doses.layers[one].sheet for one in number[at].tolist()]
+    areas = np.array([None if sheet is None else sheet.area for sheet in sheets], dtype=object)
+    at = at[shapely.intersects_xy(areas, u[at], v[at])]
     # a node is a piece of no length
     nodes = _Pieces(
         rivals.doses, np.stack([u, v, u, v])[:, at], number[at], np.tile(rivals.cell, 4)[at]
