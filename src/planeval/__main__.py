@@ -7,6 +7,12 @@ import os
 import sys
 from typing import NoReturn
 
+FEW_CYCLES = 50_000
+"""New objects until cycles are looked for: modules and a plan are some hundred thousand values that stay,
+and the usual 700 looks through them again and again."""
+
+gc.set_threshold(FEW_CYCLES)
+
 # read when numpy loads: threads for products of three by three only wait for each other
 for library in ("OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -15,14 +21,9 @@ from planeval.cli import main  # noqa: E402
 
 __all__ = ["program"]
 
-FEW_CYCLES = 50_000
-"""New objects until cycles are looked for: a plan is some hundred thousand values that stay, and the
-usual 700 looks through them again and again."""
-
 
 def program() -> NoReturn:
     """Run the command line, and end the process with its exit code."""
-    gc.set_threshold(FEW_CYCLES)
     code = main()
     # what is left goes with the process: looking for cycles in it once more takes longer
     gc.freeze()
