@@ -48,7 +48,7 @@ Ints = NDArray[Any]
 NODES_IN_MEMORY = 4_000_000
 """Node doses held at once; a body on a usual grid fits."""
 
-CELLS_AT_ONCE = 300_000
+CELLS_AT_ONCE = 80_000
 """Cells handled at once: few enough for the processor's cache, many enough for numpy."""
 
 _HALF, _EIGHTH = np.float32(0.5), np.float32(0.125)
