@@ -243,6 +243,15 @@ def test_rings_within_rings_alternate_by_either_rule(dolls, xor):
     assert notes.filled_extra_mm2 == pytest.approx(0 if xor or not holes else filled - expected)
 
 
+def test_parts_side_by_side_have_nothing_to_note():
+    """Rings whose boxes overlap, though they lie apart, are no holes: not even by rounding."""
+    corner = ring([[0, 0], [40, 0], [40, 0.3], [0.3, 0.3], [0.3, 9.7], [0, 9.7]])
+    others = [square(0.1 * n, (2.1 * n, 4.3)) for n in range(3, 18)]
+    area, notes = plane_area([corner, *others], xor=False)
+    assert len(area.geoms) == 16
+    assert notes == type(notes)()
+
+
 def test_self_crossing_ring_agrees_with_ray_parity():
     """A random tangle encloses the points that a ray crosses it an odd number of times for."""
     rng = np.random.default_rng(3)

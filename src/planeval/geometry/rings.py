@@ -142,7 +142,7 @@ def _clearly_placed(
     if xor:
         return area, _NO_NOTES
     nested = len(polygons) - len(shells)
-    extra = float(mm2[depth == 0].sum() - area.area)
+    extra = float(mm2[depth == 0].sum() - area.area) if nested else 0.0
     return area, RingNotes(nested=nested, filled_extra_mm2=extra)
 
 
