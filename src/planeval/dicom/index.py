@@ -170,24 +170,33 @@ def _files(paths: tuple[Path | str, ...], findings: list[Finding]) -> Iterator[t
         message = f"folder {name} cannot be listed ({error.strerror})"
         findings.append(finding("unreadable-file", message, name))
 
-    seen: set[Path] = set()
-    real_folder = cache(Path.resolve)  # every step of a path is asked for where it leads
+    seen: set[tuple[str, str]] = set()
+    real_folder = cache(os.path.realpath)  # every step of a path is asked for where it leads
     for root in map(Path, paths):
         if root.is_file():
-            found = [(root, root.name)]
+            found = [(root.name, root)]
         elif root.is_dir():
             found = [
-                (Path(folder) / name, (Path(folder) / name).relative_to(root).as_posix())
+                (f"{inside}{name}", parent / name)
                 for folder, _folders, names in os.walk(root, onerror=not_listed)
+                for parent in [Path(folder)]
+                for inside in [_prefix(parent, root)]
                 for name in names
             ]
         else:
             raise UnreadableFile(f"{root.name or root}: no such file or folder")
-        for path, name in sorted(found, key=lambda pair: pair[1]):
-            resolved = path.resolve() if path.is_symlink() else real_folder(path.parent) / path.name
-            if resolved not in seen and path.is_file():
-                seen.add(resolved)
+        for name, path in sorted(found):
+            target = path.resolve() if path.is_symlink() else path
+            real = real_folder(target.parent), target.name
+            if real not in seen and path.is_file():
+                seen.add(real)
                 yield path, name
+
+
+def _prefix(folder: Path, root: Path) -> str:
+    """What the names of a folder's files begin with, relative to the root."""
+    inside = folder.relative_to(root).as_posix()
+    return "" if inside == "." else f"{inside}/"
 
 
 def _entry(path: Path, name: str) -> Entry | None:
