@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+import threading
+from contextlib import suppress
 from typing import NoReturn
 
-FEW_CYCLES = 50_000
+FEW_CYCLES = 100_000
 """New objects until cycles are looked for: modules and a plan are some hundred thousand values that stay,
 and the usual 700 looks through them again and again."""
 
@@ -25,8 +28,13 @@ __all__ = ["program"]
 def program() -> NoReturn:
     """Run the command line, and end the process with its exit code."""
     code = main()
-    # what is left goes with the process: looking for cycles in it once more takes longer
-    gc.freeze()
+    if threading.active_count() == 1:
+        # what is left goes with the process: to free value after value first takes longer
+        with suppress(OSError, ValueError):  # a pipe that nobody reads: the usual end tells of it
+            atexit._run_exitfuncs()
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+            os._exit(code)
     sys.exit(code)
 
 
