@@ -28,7 +28,7 @@ hide between two planes. docs/accuracy.md shows how often random smooth solids l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -174,12 +174,15 @@ def _reach(sections: Floats) -> Floats:
 
 
 class PlaneSums:
-    """Adds up cells by section: even parts of the solid's height, one plane spacing thick."""
+    """Adds up cells by section: even parts of the solid's height, one plane spacing thick.
+
+    ``spans`` are those of :func:`spans_of`.
+    """
 
     def __init__(
-        self, structure: Structure, coverage: Coverage, range_gy: tuple[float, float]
+        self, structure: Structure, spans: Mapping[int, Interval], range_gy: Interval
     ) -> None:
-        self._edges = _section_edges(structure, coverage)
+        self._edges = _section_edges(structure, spans)
         low, high = range_gy
         self._low, self._step = low, (high - low) / LEVELS
         count = max(len(self._edges) - 1, 0)
@@ -265,12 +268,11 @@ def _peak(largest: Floats) -> float:
     return float((largest + CAUTION * VERTEX * _bends(largest)).max() - largest.max())
 
 
-def _section_edges(structure: Structure, coverage: Coverage) -> Floats:
+def _section_edges(structure: Structure, spans: Mapping[int, Interval]) -> Floats:
     """Heights that cut a solid into even parts, each as thick as its planes lie apart.
 
     A derived solid has no planes: then half of its height lies in slabs at least that thick.
     """
-    spans = spans_of(coverage)
     if not spans:
         return np.zeros(0)
     low, high = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
@@ -281,9 +283,9 @@ def _section_edges(structure: Structure, coverage: Coverage) -> Floats:
     return np.linspace(low, high, max(1, round((high - low) / step)) + 1)
 
 
-def spans_of(coverage: Coverage) -> dict[int, tuple[float, float]]:
+def spans_of(coverage: Coverage) -> dict[int, Interval]:
     """From where to where each polygon is solid in the chosen reading, by the polygon's id."""
-    spans: dict[int, tuple[float, float]] = {}
+    spans: dict[int, Interval] = {}
     chosen = int(CapReading.CHOSEN)
     for layer in coverage.layers:
         if layer.sheet is None or not int(layer.readings) & chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -152,7 +152,8 @@ def gather(
     has_all_readings = len(coverage.outside_cc) == len(CapReading)
     sums = CurveSums(*range_gy)
     search = ExtremeSearch()
-    planes = PlaneSums(structure, coverage, range_gy)
+    spans = spans_of(coverage)
+    planes = PlaneSums(structure, spans, range_gy)
     for batch in cells:
         sums.add(batch)
         search.look(batch)
@@ -175,12 +176,16 @@ def gather(
         _spot(search.hottest(CapReading.CHOSEN), frame),
         _spot(search.coldest(CapReading.CHOSEN), frame),
         planes.result() if curves and has_all_readings else None,
-        _on_planes(structure, coverage, field, search) if has_all_readings else ANY_DOSE,
+        _on_planes(structure, spans, coverage, field, search) if has_all_readings else ANY_DOSE,
     )
 
 
 def _on_planes(
-    structure: Structure, coverage: Coverage, field: DoseField, search: ExtremeSearch
+    structure: Structure,
+    spans: Mapping[int, tuple[float, float]],
+    coverage: Coverage,
+    field: DoseField,
+    search: ExtremeSearch,
 ) -> tuple[float, float]:
     """Doses straight above or below the coldest and hottest points, on planes of the structure.
 
@@ -188,7 +193,7 @@ def _on_planes(
     """
     drawn = {id(plane.area): plane.offset_mm for plane in structure.stack.planes}
     # a derived solid has no planes: the middles of its slabs stand for them
-    middles = {area: (low + high) / 2 for area, (low, high) in spans_of(coverage).items()}
+    middles = {area: (low + high) / 2 for area, (low, high) in spans.items()}
     heights = {**middles, **drawn}
     found = []
     for ask in (search.coldest, search.hottest):
@@ -196,17 +201,22 @@ def _on_planes(
         doses = [
             gy
             for extreme in places
-            for height in _planes_at(coverage, heights, extreme.place_uvw)
-            if math.isfinite(gy := _dose_at(field, (*extreme.place_uvw[:2], height)))
+            for gy in _doses_above(
+                field, extreme.place_uvw, _planes_at(coverage, heights, extreme.place_uvw)
+            )
+            if math.isfinite(gy)
         ]
         found.append(doses or [extreme.gy for extreme in places] or [0.0])
     return min(found[0]), max(found[1])
 
 
-def _dose_at(field: DoseField, place: tuple[float, float, float]) -> float:
-    """Dose of a field at one point (u, v, w)."""
-    point = Lattice(*(np.array([along]) for along in place))
-    return float(field.nodes(point, 0, 0).item())
+def _doses_above(
+    field: DoseField, place: tuple[float, float, float], heights: Iterable[float]
+) -> list[float]:
+    """Doses of a field straight above or below a point (u, v, w), at some heights."""
+    u, v, _ = place
+    line = Lattice(np.array([u]), np.array([v]), np.array(sorted(set(heights))))
+    return field.nodes(line, 0, len(line.w_mm)).ravel().tolist() if len(line.w_mm) else []
 
 
 def _planes_at(

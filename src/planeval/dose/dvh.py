@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,10 @@ class Dvh:
         self._between = between
         self._drawn = drawn_gy
         self._widened: dict[Reference, dict[CapReading, Curve]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to another process: what follows from the rest is not."""
+        return self.__dict__ | {"_widened": {}}
 
     def under(self, reading: CapReading) -> Dvh:
         """Return the DVH of one reading of the end caps, which then is its only one.
