@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "planeval"
 
 LAYERS = [
-    {"errors", "units", "side_by_side"},
+    {"errors", "units"},
+    {"side_by_side"},
     {"geometry"},
     {"model"},
     {"dicom", "dose", "files"},

@@ -80,11 +80,45 @@ def test_a_program_with_threads_is_never_forked(monkeypatch):
 def test_processes_keep_the_order_and_inherit_what_cannot_be_sent():
     """A closure does not pickle; only results travel."""
     printed = run_alone(
-        "here = os.getpid()\n"
-        "found = side_by_side.in_processes(lambda n: (n * n, os.getpid() != here), [3, 1, 2])\n"
-        "print(*[square for square, _ in found], all(elsewhere for _, elsewhere in found))\n"
+        "items = list(range(40))\n"
+        "found = side_by_side.in_processes(lambda n: (n * n, os.getpid()), items)\n"
+        "print([square for square, _ in found] == [n * n for n in items])\n"
     )
-    assert printed == ["9", "1", "4", "True"]
+    assert printed == ["True"]
+
+
+@forks
+def test_who_asks_does_its_part_and_nothing_is_done_twice():
+    """On two cores one other process is enough; an item goes to whoever is free first."""
+    printed = run_alone(
+        "import time\n"
+        "items = list(range(12))\n"
+        "done, told = os.pipe()\n"
+        "def work(n):\n"
+        "    os.write(told, bytes([n]))\n"
+        "    time.sleep(0.5 if n == 0 else 0.02)\n"
+        "    return os.getpid()\n"
+        "pids = side_by_side.in_processes(work, items)\n"
+        "whose = [sum(pid == each for pid in pids) for each in set(pids)]\n"
+        "print(len(whose), os.getpid() in pids, min(whose) < 4, sorted(os.read(done, 99)) == items)\n"
+    )
+    assert printed == ["2", "True", "True", "True"]
+
+
+@forks
+def test_items_that_have_no_room_in_the_pipe_are_done_as_well():
+    """A pipe of the smallest size numbers some hundred items; more are no reason to wait."""
+    printed = run_alone(
+        "import fcntl\n"
+        "made = os.pipe\n"
+        "def narrow():\n"
+        "    ends = made()\n"
+        "    fcntl.fcntl(ends[1], 1031, 4096)  # F_SETPIPE_SZ\n"
+        "    return ends\n"
+        "side_by_side.os.pipe = narrow\n"
+        "print(side_by_side.in_processes(str, range(1500)) == [str(n) for n in range(1500)])\n"
+    )
+    assert printed == ["True"]
 
 
 @forks
@@ -102,6 +136,39 @@ def test_an_error_of_a_process_is_raised_here():
     )
     assert printed == ["no", "honest", "answer"]
     assert issubclass(DataError, Exception)
+
+
+@forks
+@pytest.mark.parametrize("late", ["n == 0", "n != 0"])
+def test_of_several_errors_the_first_item_s_is_raised(late):
+    """Whoever meets its error first, here or there; what comes later is not begun any more."""
+    printed = run_alone(
+        "import time\n"
+        "done, told = os.pipe()\n"
+        "def work(n):\n"
+        "    os.write(told, bytes([n]))\n"
+        f"    time.sleep(0.3 if {late} else 0.05)\n"
+        "    raise DataError(f'item {n}')\n"
+        "try:\n"
+        "    side_by_side.in_processes(work, range(9))\n"
+        "except DataError as error:\n"
+        "    print(error, len(os.read(done, 99)) <= 2)\n"
+    )
+    assert printed == ["item", "0", "True"]
+
+
+@forks
+def test_a_defect_in_a_process_is_raised_with_its_traceback():
+    """What is no statement about the data is not taken for one."""
+    printed = run_alone(
+        "def work(n):\n"
+        "    return 1 / n\n"
+        "try:\n"
+        "    side_by_side.in_processes(work, [1, 2, 0, 3])\n"
+        "except ZeroDivisionError as error:\n"
+        "    print('defect')\n"
+    )
+    assert printed == ["defect"]
 
 
 @forks
@@ -145,6 +212,9 @@ def test_a_worker_killed_before_all_was_handed_out_loses_nothing(monkeypatch):
         def submit(self, *_arguments):
             raise side_by_side.futures.BrokenExecutor("a worker was killed")
 
+        def shutdown(self, *, cancel_futures):
+            assert cancel_futures
+
     monkeypatch.setattr("planeval.side_by_side.cores", lambda: 2)
     monkeypatch.setattr("planeval.side_by_side._may_fork", lambda: True)
     monkeypatch.setattr("planeval.side_by_side.futures.ProcessPoolExecutor", Broken)
@@ -155,15 +225,30 @@ def test_a_worker_killed_before_all_was_handed_out_loses_nothing(monkeypatch):
 def test_what_has_begun_goes_on_beside_the_caller():
     """The result is waited for where it is asked for."""
     printed = run_alone(
+        "import time\n"
         "here = os.getpid()\n"
         "def work(n):\n"
         "    return os.getpid() != here, n\n"
         "with side_by_side.begun(work, 'ab') as results:\n"
-        "    before = os.getpid() == here\n"
+        "    time.sleep(0.5)\n"
         "    found = results()\n"
-        "print(before, *[elsewhere for elsewhere, _ in found], *[n for _, n in found])\n"
+        "print(*[elsewhere for elsewhere, _ in found], *[n for _, n in found])\n"
     )
-    assert printed == ["True", "True", "True", "a", "b"]
+    assert printed == ["True", "True", "a", "b"]
+
+
+@forks
+def test_modules_load_beside_the_workers_once_these_have_begun():
+    """Whoever waits loads them; without workers nobody does, before they are needed."""
+    printed = run_alone(
+        "import sys\n"
+        "side_by_side.load_beside('colorsys')\n"
+        "for cores in (1, 2):\n"
+        "    side_by_side.cores = lambda: cores\n"
+        "    with side_by_side.begun(lambda _n: 'colorsys' in sys.modules, 'a') as results:\n"
+        "        print('colorsys' in sys.modules)\n"
+    )
+    assert printed == ["False", "True"]
 
 
 @forks
@@ -186,7 +271,7 @@ from planeval import side_by_side
 from planeval.cli import main
 
 side_by_side.cores = lambda: 2
-work = side_by_side._inherited_work
+work = side_by_side._Crew.step
 
 def packages():
     ours = [name for name in sys.modules if name.startswith(("scipy.", "skimage."))]
@@ -217,19 +302,22 @@ def test_no_worker_of_an_evaluation_loads_a_library_anew(tmp_path):
 
 
 @forks
-def test_a_worker_takes_one_core():
-    """Those beside it have the rest of the machine."""
+def test_work_takes_one_core():
+    """Those beside it have the rest of the machine; afterwards all of it is there again."""
     script = (
-        "import os\n"
+        "import os, time\n"
         "os.environ.pop('OMP_NUM_THREADS', None)\n"
         "from planeval import side_by_side\n"
         "side_by_side._usable_cores = lambda: 2\n"
-        "print(side_by_side.cores(), *side_by_side.in_processes(lambda _n: side_by_side.cores(), 'ab'))\n"
+        "def work(_n):\n"
+        "    time.sleep(0.05)\n"
+        "    return side_by_side.cores()\n"
+        "print(*set(side_by_side.in_processes(work, 'abcdefgh')), side_by_side.cores())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["2", "1", "1"], done.stderr
+    assert done.stdout.split() == ["1", "2"], done.stderr
 
 
 ENDLESS = """

@@ -48,6 +48,7 @@ from planeval.cli_robust import robust
 from planeval.cli_selftest import selftest
 from planeval.cli_sum import Summing, sum_options, whole_case, with_options, write_sum
 from planeval.cohort.commands import cohort
+from planeval.side_by_side import load_beside
 
 __all__ = ["main"]
 
@@ -204,6 +205,7 @@ def dvh(
     **reading: Any,
 ) -> int:
     """Compute DVHs and metrics of structures; no protocol needed."""
+    load_beside("planeval.report.dose_table")
     case = read_case(reading)
     table = pe.report.dose_table.dose_table(case, names, metrics)
     if out is not None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# Case is asked of the package when its data is read, so that its modules may load beside the reading
+import planeval as pe
 from planeval import agreement, checks
-from planeval.case import Case
 from planeval.dicom import (
     FolderIndex,
     PlanEntry,
@@ -45,10 +46,10 @@ class PlanInFolder:
             where = self.entry.plan_file
             return (*linked, Finding("unreadable-file", Severity.WARNING, str(error), where))
 
-    def load(self, *, rx: Prescribed = None, method: Method | None = None) -> Case:
+    def load(self, *, rx: Prescribed = None, method: Method | None = None) -> pe.Case:
         """Read this plan as a case; raises what :func:`load` raises."""
         chosen = method or Method()
-        return Case(
+        return pe.Case(
             read_case(
                 self.index,
                 plan=self.entry.plan_uid or None,
@@ -92,7 +93,7 @@ def load(
     relative_reference_gy: float | None = None,
     relative_scale: int | None = None,
     tps_dvhs: Sequence[str | Path] = (),
-) -> Case:
+) -> pe.Case:
     """Read the plan of a folder (or of some files) as a case.
 
     ``plan``, ``structures`` and ``dose`` choose among several by UID, label or path; ``rx`` states
@@ -118,13 +119,13 @@ def load(
         relative_reference_gy=relative_reference_gy,
         relative_scale=relative_scale,
     )
-    case = Case(data, chosen)
+    case = pe.Case(data, chosen)
     if not tps_dvhs:
         return case
     return agreement.with_tps_dvhs(case, *tps_dvhs, accept_mismatch=accept_mismatch)
 
 
-def load_all(*paths: str | Path, method: Method | None = None) -> list[Case]:
+def load_all(*paths: str | Path, method: Method | None = None) -> list[pe.Case]:
     """Read every plan of a folder; the first one that cannot be read raises its error."""
     return [plan.load(method=method) for plan in scan(*paths).plans]
 

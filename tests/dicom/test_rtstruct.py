@@ -585,13 +585,15 @@ def in_shares(request, monkeypatch):
     """Have ROIs read in shares as other processes would: on copies, with results that were sent."""
 
     @contextmanager
-    def begun(work, items):
+    def begun(work, items, workers):
+        assert workers == len(items) - 1
         tasks = [copy.deepcopy((work, item)) for item in items]
         yield lambda: [pickle.loads(pickle.dumps(task(item))) for task, item in tasks]
 
     def start():
         monkeypatch.setattr("planeval.dicom.rtstruct.WORTH_A_PROCESS", 1)
-        monkeypatch.setattr("planeval.dicom.rtstruct.cores", lambda: request.param)
+        monkeypatch.setattr("planeval.dicom.rtstruct.SHARES", request.param)
+        monkeypatch.setattr("planeval.dicom.rtstruct.cores", lambda: 99)
         monkeypatch.setattr("planeval.dicom.rtstruct.begun", begun)
 
     return start

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from planeval.dicom.headers import listed_header, object_header
 from planeval.dicom.index import Entry, FolderIndex
 from planeval.dicom.rtdose import RelativeScale
 from planeval.dicom.rtplan import read_plan
-from planeval.dicom.rtstruct import read_structure_set, referenced_images
+from planeval.dicom.rtstruct import referenced_images, structures_begun
 from planeval.dicom.selection import Choice, Selection, select
 from planeval.dicom.tps_dvh import read_tps_dvhs
 from planeval.errors import InconsistentCase
@@ -75,25 +76,27 @@ def read_case(
     structure_file = open_file(found.structures.path, found.structures.file)
     image = _image(found, structure_file, findings)
     frame = next((entry.frame_uid for entry in found.doses if entry.frame_uid), "")
-    structure_set = read_structure_set(
+    with structures_begun(
         structure_file, frame_uid=frame, image=image.grid if image else None, method=method
-    )
-    findings.extend(structure_set.findings)
-    names = _names_by_number(structure_set)
-    plan_file = open_file(found.plan.path, found.plan.file) if found.plan else None
-    the_plan = read_plan(plan_file, names, findings) if plan_file else None
-    prescriptions = _prescriptions(the_plan, rx, structure_set, findings)
-    relative = _relative(relative_reference_gy, relative_scale)
-    loaded = None
-    if found.doses:
-        picked = choose_doses(found.doses, the_plan, findings, accept_mismatch=accept_mismatch)
-        loaded = load_dose(
-            picked,
-            the_plan,
-            findings,
-            relative=relative,
-            reference_gy=max((p.total_gy for p in prescriptions), default=None),
-        )
+    ) as reading:
+        names = _by_number(reading.names)
+        further: list[Finding] = []
+        plan_file = open_file(found.plan.path, found.plan.file) if found.plan else None
+        the_plan = read_plan(plan_file, names, further) if plan_file else None
+        prescriptions = _prescriptions(the_plan, rx, {name for _, name in reading.names}, further)
+        relative = _relative(relative_reference_gy, relative_scale)
+        loaded = None
+        if found.doses:
+            picked = choose_doses(found.doses, the_plan, further, accept_mismatch=accept_mismatch)
+            loaded = load_dose(
+                picked,
+                the_plan,
+                further,
+                relative=relative,
+                reference_gy=max((p.total_gy for p in prescriptions), default=None),
+            )
+        structure_set = reading.finish()
+    findings += [*structure_set.findings, *further]
     the_dose = loaded.dose if loaded else None
     if the_dose is not None and the_plan is None:
         the_dose = _with_stated_fractions(the_dose, prescriptions)
@@ -102,6 +105,7 @@ def read_case(
         loaded,
         structure_file,
         structure_set,
+        names,
         findings,
         prescriptions=prescriptions,
         relative=relative,
@@ -145,32 +149,27 @@ def _image(found: Selection, structure_file: DicomFile, findings: list[Finding])
     return build_image(found.images, referenced_images(structure_file), findings)
 
 
-def _names_by_number(structure_set: StructureSet) -> dict[int, str]:
+def _by_number(names: Iterable[tuple[int | None, str]]) -> dict[int, str]:
     """Map ROI numbers to unique names, without the numbers that stand for several ROIs."""
-    names: dict[int, str] = {}
-    repeated: set[int] = set()
-    usable = [(s.number, s.name) for s in structure_set.structures]
-    for number, name in (*usable, *((u.number, u.name) for u in structure_set.unusable)):
-        if number is not None:
-            if number in names:
-                repeated.add(number)
-            names[number] = name
-    return {number: name for number, name in names.items() if number not in repeated}
+    named = [(number, name) for number, name in names if number is not None]
+    counts = Counter(number for number, _ in named)
+    return {number: name for number, name in named if counts[number] == 1}
 
 
 def _prescriptions(
     plan: Plan | None,
     rx: Rx | Mapping[str, Rx] | None,
-    structure_set: StructureSet,
+    known: Collection[str],
     findings: list[Finding],
 ) -> tuple[Prescription, ...]:
-    """Return the user's prescriptions if there are any, else the plan's."""
+    """Return the user's prescriptions if there are any, else the plan's.
+
+    ``known`` are the names that a target may have.
+    """
     stated = plan.prescriptions if plan else ()
     if rx is None:
         return stated
     by_target = {"": rx} if isinstance(rx, Rx) else dict(rx)
-    known = {s.name for s in structure_set.structures}
-    known |= {u.name for u in structure_set.unusable}
     found = []
     for target, given in by_target.items():
         if target and target not in known:
@@ -209,6 +208,7 @@ def _tps_dvhs(
     loaded: LoadedDose | None,
     structure_file: DicomFile,
     structure_set: StructureSet,
+    names: dict[int, str],
     findings: list[Finding],
     *,
     prescriptions: Sequence[Prescription],
@@ -227,12 +227,11 @@ def _tps_dvhs(
         first = file.root.first("ReferencedStructureSetSequence")
         named = first.text("ReferencedSOPInstanceUID") if first else ""
         same_set = named in ("", structure_file.root.text("SOPInstanceUID"))
-        names = _names_by_number(structure_set) if same_set else {}
         volumes = {s.name: s.volume_cc for s in structure_set.structures} if same_set else {}
         more, without = read_tps_dvhs(
             file.root,
             findings,
-            names=names,
+            names=names if same_set else {},
             volumes_cc=volumes,
             references_gy=references,
             highest_gy=highest,

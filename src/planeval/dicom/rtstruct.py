@@ -7,9 +7,11 @@ What had to be decided on the way is a finding.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +34,25 @@ from planeval.model import (
 )
 from planeval.side_by_side import begun, cores
 
-__all__ = ["read_structure_set", "referenced_images"]
+__all__ = ["StructuresBegun", "read_structure_set", "referenced_images", "structures_begun"]
 
 Points = NDArray[np.float64]
 
 WORTH_A_PROCESS = 2_000_000
 """Bytes of contours from which on a process of its own for a share of them saves time."""
 
-FIRST_SHARE = 1.5
-"""What is read here, where nothing has to be started and sent, against a share in another process."""
+SHARES = 16
+"""Shares of about equal size that the contours are handed out in, where that is worth it."""
+
+
+class StructuresBegun(NamedTuple):
+    """A structure set whose contours are being read.
+
+    ``names`` are the number and the unique name of every ROI, of which ``finish`` returns what it is.
+    """
+
+    names: Sequence[tuple[int | None, str]]
+    finish: Callable[[], StructureSet]
 
 
 def read_structure_set(
@@ -55,12 +67,44 @@ def read_structure_set(
     ``frame_uid`` is the frame of reference of the case: ROIs of another frame are unusable. Empty:
     the frame that most ROIs name. ``image`` gives the thickness of structures drawn on one plane.
     """
+    with structures_begun(file, frame_uid=frame_uid, image=image, method=method) as reading:
+        return reading.finish()
+
+
+@contextmanager
+def structures_begun(
+    file: DicomFile, *, frame_uid: str, image: Grid | None, method: Method | None
+) -> Iterator[StructuresBegun]:
+    """Begin :func:`read_structure_set` beside what follows."""
     root = file.root
     findings: list[Finding] = []
     rois = list_rois(root, findings)
     frames = Counter(roi.frame_uid for roi in rois if roi.frame_uid)
     frame_uid = frame_uid or (frames.most_common(1)[0][0] if frames else _file_frame(root))
-    rois = _read(rois, root.problems, frame_uid, image)
+    shares = _shares(rois)
+    drawn = partial(_drawn, problems=root.problems, frame_uid=frame_uid, image=image)
+    with begun(drawn, shares, workers=min(cores(), len(shares)) - 1) as results:
+
+        def finish() -> StructureSet:
+            read: list[DrawnRoi] = []
+            for some, problems in results():
+                read += some
+                root.problems.add(problems)
+            _make_oblique(read, image)
+            return _structure_set(file, read, frame_uid, method or Method(), findings)
+
+        yield StructuresBegun([(roi.number, roi.name) for roi in rois], finish)
+
+
+def _structure_set(
+    file: DicomFile,
+    rois: Sequence[DrawnRoi],
+    frame_uid: str,
+    method: Method,
+    findings: list[Finding],
+) -> StructureSet:
+    """Put a structure set together from its ROIs."""
+    root = file.root
     findings.extend(note for roi in rois for note in roi.notes)
     unstated = [roi.name for roi in rois if not roi.frame_uid]
     if unstated:
@@ -69,7 +113,7 @@ def read_structure_set(
             "the frame of the case is assumed"
         )
         findings.append(finding("frame-unknown", message, file.name))
-    structures = _structures(rois, method or Method(), findings)
+    structures = _structures(rois, method, findings)
     unusable = [_unusable(roi, findings) for roi in rois if roi.name not in structures]
     return StructureSet(
         uid=root.text("SOPInstanceUID"),
@@ -111,33 +155,17 @@ def _file_frame(root: Item) -> str:
     return (first.text("FrameOfReferenceUID") if first else "") or root.text("FrameOfReferenceUID")
 
 
-def _read(
-    rois: Sequence[DrawnRoi], problems: TextProblems, frame_uid: str, image: Grid | None
-) -> list[DrawnRoi]:
-    """Read the contours of all ROIs and make their solids, share by share on the processor's cores."""
-    shares = _shares(rois)
-    drawn = partial(_drawn, problems=problems, frame_uid=frame_uid, image=image)
-    with begun(drawn, shares[1:]) as others:
-        found, _ = drawn(shares[0])
-        for share, in_share in others():
-            found += share
-            problems.add(in_share)
-    oblique = [roi for roi in found if roi.contours and not roi.reason]
-    _find_frames(oblique)
-    _make_solids([roi for roi in oblique if roi.frame], image)
-    return found
-
-
 def _shares(rois: Sequence[DrawnRoi]) -> list[Sequence[DrawnRoi]]:
-    """Cut the ROIs, in their order, into shares that take about as long."""
+    """Cut the ROIs, in their order, into shares that take about as long; few contours stay whole."""
     sizes = [
         len(roi.items) * len(roi.items[0].raw("ContourData")) if roi.items else 0 for roi in rois
     ]
     behind = np.cumsum([0, *sizes])
-    others = min(cores(), 1 + int(behind[-1]) // WORTH_A_PROCESS) - 1
-    bounds = (FIRST_SHARE + np.arange(others)) / (FIRST_SHARE + others)
-    cuts = np.searchsorted(behind, behind[-1] * bounds).tolist()
-    return [rois[start:stop] for start, stop in pairwise([0, *cuts, len(rois)])]
+    if cores() == 1 or behind[-1] < WORTH_A_PROCESS:
+        return [rois]
+    cuts = np.searchsorted(behind, behind[-1] * np.arange(1, SHARES) / SHARES).tolist()
+    shares = [rois[start:stop] for start, stop in pairwise([0, *cuts, len(rois)])]
+    return [share for share in shares if share]
 
 
 def _drawn(
@@ -156,6 +184,13 @@ def _drawn(
             roi.frame = AXIAL
     _make_solids([roi for roi in rois if roi.frame], image)
     return list(rois), problems
+
+
+def _make_oblique(rois: Sequence[DrawnRoi], image: Grid | None) -> None:
+    """Make the solids of ROIs that are not axial; they may share their frames."""
+    oblique = [roi for roi in rois if roi.contours and not roi.reason]
+    _find_frames(oblique)
+    _make_solids([roi for roi in oblique if roi.frame], image)
 
 
 def _make_solids(rois: Sequence[DrawnRoi], image: Grid | None) -> None:
