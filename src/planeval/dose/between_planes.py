@@ -204,9 +204,9 @@ class PlaneSums:
         level = self._levels(batch.mean_gy)
         full = np.searchsorted(batch.position[: batch.full], starts)
         partial = batch.full + np.searchsorted(batch.position[batch.full :], starts)
-        for ends in (full, partial):
-            for n in np.flatnonzero(np.diff(ends)).tolist():
-                level[ends[n] : ends[n + 1]] += n * LEVELS
+        of_layer = np.arange(len(layers)) * LEVELS
+        level[: batch.full] += np.repeat(of_layer, np.diff(full))
+        level[batch.full :] += np.repeat(of_layer, np.diff(partial))
         held = np.bincount(level, weights=batch.cc, minlength=len(layers) * LEVELS)
         share = self._shares([(one.low_mm, one.high_mm) for one in layers])
         self._share_out(share, held.reshape(len(layers), LEVELS))

@@ -48,9 +48,11 @@ class Aligned:
 
     def at(self, nodes: tuple[Floats, Floats, Floats]) -> NDArray[np.float32]:
         """Field at the nodes of a lattice given by its lines (w, v, u)."""
-        values = self.gy
-        for axis, lines in enumerate(nodes):
-            values = _interpolate(values, axis, self.centres[axis], lines)
+        places = [position(*each) for each in zip(self.centres, nodes, strict=True)]
+        # cut to the voxels that are needed before any arithmetic
+        values = self.gy[tuple(slice(int(index[0]), int(index[-1]) + 2) for index, _ in places)]
+        for axis, (index, share) in enumerate(places):
+            values = _interpolate(values, axis, index - index[0], share)
         return np.ascontiguousarray(values, dtype=np.float32)
 
     def range_gy(self, nodes: tuple[Floats, Floats, Floats]) -> tuple[float, float]:
@@ -254,13 +256,10 @@ def position(centres: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
     return index, np.clip(share, 0.0, 1.0)
 
 
-def _interpolate(values: NDArray[Any], axis: int, centres: Floats, lines: Floats) -> NDArray[Any]:
-    """Linear interpolation along one axis of an array."""
-    index, share = position(centres, lines)
-    # cut to the voxels that are needed before any arithmetic
-    first, last = int(index[0]), int(index[-1]) + 1
-    values = values[(slice(None),) * axis + (slice(first, last + 1),)]
-    index = index - first
+def _interpolate(
+    values: NDArray[Any], axis: int, index: NDArray[Any], share: Floats
+) -> NDArray[Any]:
+    """Linear interpolation along one axis of an array, a share of the way from each lower voxel."""
     whole = share > 1 / 2
     if (np.abs(share - whole) <= ON_VOXEL).all():
         index = index + whole
@@ -269,7 +268,7 @@ def _interpolate(values: NDArray[Any], axis: int, centres: Floats, lines: Floats
             return np.asarray(values[(slice(None),) * axis + (window,)])
         return np.asarray(np.take(values, index, axis=axis))
     shape = [1, 1, 1]
-    shape[axis] = len(lines)
+    shape[axis] = len(share)
     weight = share.astype(np.float32).reshape(shape)
     lower = np.take(values, index, axis=axis)
     return np.asarray(lower + weight * (np.take(values, index + 1, axis=axis) - lower))
