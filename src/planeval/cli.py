@@ -61,6 +61,9 @@ PAPERS = ("a4", "letter")
 LANGUAGES = ("en", "zh")
 FAIL_ON = ("fail", "acceptable", "not-evaluable", "never")
 
+DRAWN_WITH = ("scipy.ndimage", "scipy.spatial", "skimage.measure")
+"""Libraries that draw a report, which take as long to load as a plan to read."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done to stderr.")
@@ -155,7 +158,9 @@ def evaluate(
     started = time.time()
     wanted = chosen_formats(formats, FORMATS)
     other = read_reference(reference, reading) if reference else None
+    load_beside("planeval.pipeline")
     case = whole_case(reading)
+    load_beside(*(DRAWN_WITH if out is not None and "html" in wanted else ()))
     result = pe.evaluate(
         case,
         protocol,
