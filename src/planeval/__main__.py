@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
-FEW_CYCLES = 100_000
+FEW_CYCLES = 200_000
 """New objects until cycles are looked for: modules and a plan are some hundred thousand values that stay,
 and the usual 700 looks through them again and again."""
 

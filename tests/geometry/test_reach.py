@@ -46,6 +46,40 @@ def test_random_points_agree_with_their_distance():
     assert (inside == (away < 5.0))[clear].all()
 
 
+@pytest.mark.parametrize("distance", [2.0, 9.0, 30.0])
+@pytest.mark.parametrize(
+    "widths",
+    [
+        [10, 10, 10, 10, 10],
+        [4, 8, 12, 16, 20],
+        [20, 16, 12, 8, 4],
+        [4, 14, 20, 14, 4],
+        [20, 6, 6, 6, 20],
+        [20, 0, 8, 0, 20],
+    ],
+    ids=["equal", "widening", "narrowing", "barrel", "waist", "gaps"],
+)
+def test_what_a_neighbour_hides_is_not_missed(widths, distance):
+    """Every section is the union of all polygons, each grown to its own radius."""
+    planes = [
+        DrawnPlane(3.0 * n, shapely.box(-width, -2 - n % 2, width, 2))
+        for n, width in enumerate(widths)
+        if width
+    ]
+    stack = PlanarStack(AXIAL, planes)
+    grown = within_reach(stack, distance).slabs()
+    assert grown
+    for slab in grown:
+        z = (slab.low_mm + slab.high_mm) / 2
+        parts = []
+        for own in stack.chosen_slabs():
+            away = max(own.low_mm - z, z - own.high_mm, 0.0)
+            if away < distance:
+                radius = np.sqrt(distance**2 - away**2)
+                parts.append(own.area.buffer(radius, quad_segs=16))
+        assert shapely.union_all(parts).symmetric_difference(slab.area).area < 1e-9
+
+
 def test_caps_of_the_solid_count_as_chosen():
     """Without caps the reach starts at the end planes."""
     stack = PlanarStack(AXIAL, [DrawnPlane(float(z), shapely.box(0, 0, 9, 9)) for z in (0, 4, 8)])

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from planeval.errors import GeometryError
 from planeval.geometry.stack import PlanarStack, Slab
@@ -54,18 +55,38 @@ def within_reach(
     low = min(slab.low_mm for slab in solid) - distance_mm
     high = max(slab.high_mm for slab in solid) + distance_mm
     edges = np.linspace(low, high, math.ceil((high - low) / THICKEST_MM) + 1)
+    holders = _holders(solid)
     slabs = []
     for floor, ceiling in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        area = _section(solid, (floor + ceiling) / 2, distance_mm)
+        area = _section(solid, holders, (floor + ceiling) / 2, distance_mm)
         if not area.is_empty:
             slabs.append(Slab(floor, ceiling, area))
     return PlanarStack(stack.frame, slabs=slabs)
 
 
-def _section(solid: Sequence[Slab], height_mm: float, distance_mm: float) -> shapely.Geometry:
-    """Return what is within reach at one height."""
+def _holders(solid: Sequence[Slab]) -> NDArray[np.intp]:
+    """For each slab (below, above): the neighbour that holds its polygon, itself where none does."""
+    areas = np.array([slab.area for slab in solid], dtype=object)
+    own = np.arange(len(solid))
+    found = np.stack([own, own])
+    shapely.prepare(areas)
+    found[0, 1:] -= shapely.covers(areas[:-1], areas[1:])
+    found[1, :-1] += shapely.covers(areas[1:], areas[:-1])
+    return found
+
+
+def _section(
+    solid: Sequence[Slab], holders: NDArray[np.intp], height_mm: float, distance_mm: float
+) -> shapely.Geometry:
+    """Return what is within reach at one height.
+
+    A polygon that lies within a neighbour's, and farther away than that, adds nothing; of two that are
+    one, and as far away, the lower one stands for both.
+    """
     away = np.array([max(s.low_mm - height_mm, height_mm - s.high_mm, 0.0) for s in solid])
-    near = np.flatnonzero(away < distance_mm)
+    below, above = holders
+    adds = (away[above] >= away) & ((away[below] > away) | (below == np.arange(len(solid))))
+    near = np.flatnonzero((away < distance_mm) & adds)
     reach = np.sqrt(distance_mm**2 - away[near] ** 2)
     areas = np.array([solid[n].area for n in near.tolist()], dtype=object)
     return shapely.union_all(shapely.buffer(areas, reach, quad_segs=QUARTER_ARC))
