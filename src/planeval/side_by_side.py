@@ -119,9 +119,8 @@ def begun(
         is_over = True
     finally:
         if crew is not None:
-            crew.end(
-                at_once=not is_over
-            )  # by an error or an interrupt: nobody waits for what is left
+            # after an error or an interrupt nobody waits for what is left
+            crew.end(at_once=not is_over)
 
 
 def _results(

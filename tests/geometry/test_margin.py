@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.phantoms import disc, round_stack, sphere
 
@@ -501,6 +501,7 @@ def test_moving_the_solid_moves_the_result(discs, margins, shift):
 
 @settings(max_examples=5, deadline=None)
 @given(st.floats(1, 6), st.floats(-25, 25), st.floats(-25, 25))
+@example(5.558935214140538, 0.0, 0.0)  # rounding misleads the buffer of one section
 def test_closing_contains_the_source(margin, x, y):
     """Grown and then shrunk by the same margin, a solid keeps what it had."""
     solid = drum(shapely.union(ELL, shapely.box(x, y, x + 18, y + 9)), 12)

@@ -33,6 +33,9 @@ T = TypeVar("T")
 FIRST = 4
 """Sums, spread over all, that are united before the others are tried for what they add."""
 
+ROUNDING = 1e-6
+"""By so much of itself an area may be larger than it can be."""
+
 _NOTHING = shapely.Polygon()
 
 
@@ -265,10 +268,32 @@ def _inside(rings: Sequence[_Ring], element: Convex) -> Area:
 
 
 def _resolved(rings: Sequence[Floats]) -> list[Area]:
-    """Areas around which each ring winds at least once."""
+    """Areas around which each ring winds at least once.
+
+    A convolution winds nowhere backwards, so that none of these areas is larger than what its ring
+    encloses, counted as often as it winds. Where the buffer breaks that, as it does where rounding
+    misleads it (it then fills a hole), the faces between the crossings are asked one by one.
+    """
     if not rings:
         return []
-    return list(shapely.buffer(shapely.polygons(_linear_rings(rings)), 0.0))
+    curves = shapely.polygons(_linear_rings(rings))
+    areas = shapely.buffer(curves, 0.0)
+    too_large = shapely.area(areas) > shapely.area(curves) * (1 + ROUNDING)
+    for n in np.flatnonzero(too_large).tolist():
+        areas[n] = _by_winding(rings[n])
+    return list(areas)
+
+
+def _by_winding(ring: Floats) -> Area:
+    """The faces between the crossings of a ring around which it winds at least once."""
+    noded = shapely.node(_linear_rings([ring])[0])
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
+    inside = shapely.get_coordinates(shapely.point_on_surface(faces))
+    around = ring[None] - inside[:, None]
+    angle = np.arctan2(around[..., 1], around[..., 0])
+    turn = np.diff(angle, axis=1, append=angle[:, :1])
+    winding = np.rint(((turn + np.pi) % (2 * np.pi) - np.pi).sum(axis=1) / (2 * np.pi))
+    return shapely.union_all(faces[winding >= 1])
 
 
 def _linear_rings(rings: Sequence[Floats]) -> Any:
