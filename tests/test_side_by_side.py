@@ -277,13 +277,13 @@ def packages():
     ours = [name for name in sys.modules if name.startswith(("scipy.", "skimage."))]
     return {".".join(name.split(".")[:2]) for name in ours}
 
-def watched(number):
+def watched(crew):
     before = packages()
-    result = work(number)
+    result = work(crew)
     os.write(2, f"work loads {sorted(packages() - before)}\\n".encode())
     return result
 
-side_by_side._inherited_work = watched
+side_by_side._Crew.step = watched
 main(["evaluate", "test_data/hepatic-pvtt", "--protocol", "hcc-zhai2025", "--out", sys.argv[1]])
 """
 
